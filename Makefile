@@ -1,0 +1,39 @@
+# `make help` lists the targets. Everything runs in .venv, built from the lock file.
+PYTHON ?= python3.11
+LOCK ?= requirements.lock
+BIN := .venv/bin
+STAMP := .venv/.installed-$(notdir $(LOCK))
+
+.PHONY: help install demo test lint bench lock
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+install: $(STAMP)  ## build .venv from the lock (a GPU machine: make install LOCK=requirements-gpu.lock)
+
+$(STAMP): $(LOCK) setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: install  ## the whole way on drawn slides: tile, train, infer (under 8 minutes on 2 cores)
+	$(BIN)/histospark demo --out demo-out
+
+lint: install  ## style (ruff) and types (mypy strict)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint  ## lint and the complete test suite, the demo included
+	$(BIN)/pytest
+
+bench: install  ## ratios against peers and limits, measured in pairs
+	$(BIN)/python -m benchmarks.tiling
+
+lock: install  ## resolve the lock files anew from setup.py
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --quiet setup.py constraints.txt \
+	  --extra spark --extra train --extra infer --extra demo --extra dev --extra cpu -o requirements.lock
+	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --quiet setup.py constraints.txt \
+	  --extra spark --extra train --extra infer --extra demo --extra dev --extra gpu -o requirements-gpu.lock

