@@ -3,10 +3,14 @@
 `URI/patches/split=S/slide_id=I/label=L/*.parquet`; the partition columns stand in the path alone.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from cluster.errors import UsageError
+from cluster.storage import Store
 from preprocessing.recipe import Recipe
 
 SCHEMA_VERSION: Final = "1"
@@ -54,3 +58,33 @@ def slide_folder(split: str, slide_id: str) -> str:
 def label_folder(label: int | None) -> str:
     """Folder of one class below the slide's folder."""
     return f"label={UNLABELED if label is None else label}"
+
+
+def refuse_other_version(metadata: Mapping[bytes, bytes] | None, path: str) -> None:
+    """Make sure that a shard has the layout that this version reads and writes.
+
+    Args:
+        metadata: of the Parquet footer's schema.
+        path: of the shard, for the message.
+
+    Raises:
+        UsageError: another schema version, or no table of ours.
+    """
+    found = (metadata or {}).get(FOOTER_VERSION, b"none").decode(errors="replace")
+    if found != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} has schema version {found}, this version of histospark works with {SCHEMA_VERSION}; "
+            "tile the slides anew into another folder"
+        )
+
+
+def check_table_version(store: Store) -> None:
+    """Look at one shard of an existing table before anything is added to it.
+
+    Raises:
+        UsageError: the table is of another schema version.
+    """
+    shard = next((path for path in store.files("patches") if path.endswith(".parquet")), None)
+    if shard is not None:
+        with store.fs.open(shard, "rb") as file:
+            refuse_other_version(pq.read_schema(file).metadata, shard)

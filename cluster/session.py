@@ -1,0 +1,49 @@
+"""The Spark session of a job, whoever starts it: our command, or spark-submit."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from pyspark.sql import SparkSession
+
+from cluster.java import ensure_java
+
+
+@contextmanager
+def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession]:
+    """Open a session and close it at the end.
+
+    Under spark-submit the cluster and its settings come from there; else Spark starts on `master`.
+
+    Args:
+        name: of the application, for the Spark UI.
+        master: a Spark master; None leaves it to spark-submit, else takes all local cores.
+    """
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    builder = SparkSession.builder.appName(f"histospark {name}")
+    if not submitted:
+        ensure_java()
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        master = master or "local[*]"
+        builder = builder.config("spark.log.level", "ERROR").config("spark.ui.showConsoleProgress", "false")
+    if master:
+        builder = builder.master(master)
+        if master.startswith("local"):
+            # Nobody watches the UI of a local run, and its workers are on this machine.
+            builder = builder.config("spark.ui.enabled", "false").config("spark.driver.bindAddress", "127.0.0.1")
+            builder = builder.config("spark.driver.host", "127.0.0.1")
+    spark = builder.getOrCreate()
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def histospark_version() -> str:
+    """Version of the installed distribution; code shipped with --py-files has none."""
+    try:
+        return version("histospark")
+    except PackageNotFoundError:
+        return "not installed"

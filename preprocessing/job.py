@@ -1,0 +1,71 @@
+"""The tiling job: slides in, patch table out. Runs as `histospark tile` and as `spark-submit preprocessing/job.py`."""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import click
+from pyspark.sql import SparkSession
+
+from cluster.entry import run_command
+from cluster.errors import ExitCode
+from cluster.session import spark_session
+from cluster.storage import Store
+from preprocessing.batch import Batch, BatchSummary
+from preprocessing.inventory import SlideEntry, inventory
+from preprocessing.publish import SlideTable
+from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import load_recipe, save_recipe
+from preprocessing.schema import check_table_version
+from preprocessing.tile_wave import tile_wave
+
+
+def run_tiling(
+    spark: SparkSession, recipe: Recipe, entries: Sequence[SlideEntry], out: str, wave: int = 32
+) -> BatchSummary:
+    """Tile all slides of a source that are not yet in the table.
+
+    Args:
+        spark: the session.
+        recipe: what to cut.
+        entries: of the inventory.
+        out: URI of the output folder.
+        wave: slides worked on together.
+
+    Returns:
+        What was done; `out` holds `patches/`, the ledger `slides/` and `recipe.yaml`.
+
+    Raises:
+        UsageError: a table that this version cannot add to, or a window larger than every slide.
+    """
+    table = SlideTable(Store(out), "patches")
+    check_table_version(table.store)
+    save_recipe(recipe, out)
+    batch = Batch(spark, "tile", table, recipe.recipe_id, wave)
+    return batch.run(entries, partial(tile_wave, spark, recipe=recipe, table=table))
+
+
+@click.command()
+@click.option("--conf", required=True, help="Recipe: what to cut (see conf/).")
+@click.option("--slides", required=True, help="Folder, glob, slide, or manifest (CSV, Parquet).")
+@click.option("--out", required=True, help="Output folder (URI).")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--master", default=None, help="Spark master; default: all local cores.")
+@click.option("--wave", default=32, show_default=True, type=click.IntRange(1), help="Slides worked on together.")
+def tile(conf: str, slides: str, out: str, overrides: tuple[str, ...], master: str | None, wave: int) -> ExitCode:
+    """Cut slides into the patch table OUT/patches."""
+    recipe = load_recipe(conf, overrides)
+    entries = inventory(slides, recipe.tiling, recipe.seed)  # wrong use is answered before Spark starts
+    with spark_session("tile", master) as spark:
+        summary = run_tiling(spark, recipe, entries, out, wave)
+    for fault in summary.faults:
+        click.echo(f"failed  {fault}", err=True)
+    click.echo(
+        f"{summary.done} slides done, {summary.empty} empty, {summary.failed} failed, {summary.skipped} done before; "
+        f"{summary.patches} patches, {summary.positives} positive, in {out}/patches"
+    )
+    return summary.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(tile))

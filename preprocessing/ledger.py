@@ -1,0 +1,139 @@
+"""The ledger: one row per slide and attempt, so that nothing is lost in silence and nothing is done twice."""
+
+import io
+import traceback
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cluster.storage import Store
+from preprocessing.inventory import SlideEntry
+from preprocessing.slides import SlideInfo
+
+FOLDER: Final = "slides"
+Job = Literal["tile", "infer"]
+Status = Literal["done", "failed", "empty"]
+
+SCHEMA: Final = pa.schema(
+    [
+        ("job", pa.string()),
+        ("slide_id", pa.string()),
+        ("path", pa.string()),
+        ("fingerprint", pa.string()),
+        ("recipe_id", pa.string()),
+        ("status", pa.string()),
+        ("error_type", pa.string()),
+        ("error", pa.string()),
+        ("trace", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("levels", pa.int32()),
+        ("mpp", pa.float64()),
+        ("objective_power", pa.float64()),
+        ("vendor", pa.string()),
+        ("candidates", pa.int64()),
+        ("patches", pa.int64()),
+        ("positives", pa.int64()),
+        ("seconds", pa.float64()),
+        ("attempt", pa.int32()),
+        ("processed_at", pa.timestamp("us", tz="UTC")),
+        ("split", pa.string()),
+        ("patient_id", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the attempt at one slide ended.
+
+    Attributes:
+        status: done, failed, or empty (read well, but nothing to keep).
+        info: None where the slide did not open.
+        error_type, error, trace: the cause in a word, for a person, and for a developer.
+        candidates, patches, positives: counts.
+        seconds: of the worker and driver, for this slide.
+    """
+
+    entry: SlideEntry
+    status: Status
+    info: SlideInfo | None = None
+    error_type: str | None = None
+    error: str | None = None
+    trace: str | None = None
+    candidates: int = 0
+    patches: int = 0
+    positives: int = 0
+    seconds: float = 0.0
+
+
+def failed_by(entry: SlideEntry, error: Exception, info: SlideInfo | None = None) -> Outcome:
+    """The outcome of a slide that raised; to be called where the error is handled, which gives the trace."""
+    reason = (str(error).strip() or "no message").splitlines()[0]
+    return Outcome(entry, "failed", info, type(error).__name__, reason, traceback.format_exc())
+
+
+def latest(store: Store, job: Job) -> pd.DataFrame:
+    """The last attempt at every slide.
+
+    Args:
+        store: the output folder.
+        job: whose attempts.
+
+    Returns:
+        Columns of `SCHEMA`, one row a slide, by slide_id. Memory: about 1 kB a slide, on the driver.
+    """
+    files = [path for path in store.files(FOLDER) if path.endswith(".parquet")]
+    tables = [pq.read_table(io.BytesIO(store.fs.cat_file(path)), schema=SCHEMA) for path in files]
+    rows = pa.concat_tables([SCHEMA.empty_table(), *tables]).to_pandas()
+    rows = rows[rows["job"] == job].sort_values(["slide_id", "attempt", "processed_at"])
+    return rows.groupby("slide_id", as_index=False).tail(1).reset_index(drop=True)
+
+
+def pending(entries: Sequence[SlideEntry], last: pd.DataFrame, recipe_id: str) -> list[SlideEntry]:
+    """The slides that are new, changed, failed, or were done by another recipe.
+
+    Args:
+        entries: of the inventory.
+        last: from `latest`.
+        recipe_id: of this run.
+    """
+    settled = last[last["status"].isin(["done", "empty"]) & (last["recipe_id"] == recipe_id)]
+    known = set(zip(settled["slide_id"], settled["fingerprint"], strict=True))
+    return [entry for entry in entries if (entry.slide_id, entry.fingerprint) not in known]
+
+
+def append(store: Store, job: Job, outcomes: Sequence[Outcome], recipe_id: str, last: pd.DataFrame) -> None:
+    """Add the rows of one wave, as one file.
+
+    Args:
+        store: the output folder.
+        job: which job tried.
+        outcomes: one a slide.
+        recipe_id: of this run.
+        last: from `latest`, to number the attempts.
+    """
+    attempts = dict(zip(last["slide_id"], last["attempt"], strict=True))
+    now = datetime.now(UTC)
+    rows = [
+        _row(job, outcome, recipe_id, int(attempts.get(outcome.entry.slide_id, 0)) + 1, now) for outcome in outcomes
+    ]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), buffer)
+    store.write_bytes(buffer.getvalue(), FOLDER, f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}.parquet")
+
+
+def _row(job: Job, outcome: Outcome, recipe_id: str, attempt: int, now: datetime) -> dict[str, object]:
+    row = asdict(outcome) | {"job": job, "recipe_id": recipe_id, "attempt": attempt, "processed_at": now}
+    entry, info = outcome.entry, outcome.info
+    row |= {name: getattr(entry, name) for name in ("slide_id", "path", "fingerprint", "split", "patient_id")}
+    if info is not None:
+        row |= {name: getattr(info, name) for name in ("width", "height", "mpp", "objective_power", "vendor")}
+        row["levels"] = len(info.level_sizes)
+    return {name: row.get(name) for name in SCHEMA.names}
