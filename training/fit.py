@@ -1,0 +1,187 @@
+"""The training itself: epochs, what is kept of them, and what a person sees meanwhile."""
+
+import math
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import keras
+
+from cluster.errors import JobError
+from preprocessing.recipe import Training
+from training.stream import SplitStream, original_errors
+
+MODEL_FILE: Final = "model.keras"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes:
+        number: from 1.
+        loss, auc: of the training patches as they passed by, augmented; cross-entropy per patch.
+        validation_loss, validation_auc: of the validation split after the epoch.
+        seconds: of the training part.
+    """
+
+    number: int
+    loss: float
+    auc: float
+    validation_loss: float
+    validation_auc: float
+    seconds: float
+
+
+def compile_model(model: keras.Model, training: Training) -> None:
+    """Set loss, optimizer and metrics.
+
+    Each real row counts 1 / batch size towards the step, on every replica alike, so the filled last batch makes
+    a smaller step. The metric `cross_entropy` is the mean per real row, which `loss` is not in that batch.
+    """
+    model.compile(
+        optimizer=keras.optimizers.Adam(training.learning_rate),
+        loss=keras.losses.BinaryCrossentropy(reduction="sum_over_batch_size"),
+        weighted_metrics=[keras.metrics.BinaryCrossentropy(name="cross_entropy"), keras.metrics.AUC(name="auc")],
+        jit_compile=False,  # XLA cannot compile what replicas exchange
+    )
+
+
+def fit(
+    model: keras.Model, core: keras.Model, train: SplitStream, validation: SplitStream, epochs: int, out: Path
+) -> list[Epoch]:
+    """Train, and leave the best core in `out/model.keras`.
+
+    Args:
+        model: compiled training model.
+        core: the part of it that is kept.
+        train, validation: streams of the splits.
+        epochs: passes over the training split.
+        out: folder for the model, `checkpoints/` and `logs/`.
+
+    Returns:
+        One entry per epoch.
+
+    Raises:
+        JobError: the loss became NaN, or a stream broke off.
+    """
+    interactive = sys.stdout.isatty()
+    history = History(train, epochs, silent=interactive)
+    callbacks = [
+        history,
+        StopAtNan(),
+        KeepBest(core, out / MODEL_FILE),
+        Checkpoint(core, out / "checkpoints"),
+        keras.callbacks.TensorBoard(out / "logs", write_graph=False),
+    ]
+    with original_errors(train, validation):
+        model.fit(
+            train.dataset(),
+            validation_data=validation.dataset(),
+            epochs=epochs,
+            callbacks=callbacks,
+            verbose=1 if interactive else 0,
+        )
+    return history.epochs
+
+
+class History(keras.callbacks.Callback):
+    """Tells the stream which epoch comes, notes what it came to, and prints one line where no bar is shown."""
+
+    def __init__(self, stream: SplitStream, total: int, silent: bool) -> None:
+        super().__init__()
+        self.stream = stream
+        self.total = total
+        self.silent = silent
+        self.epochs: list[Epoch] = []
+        self.started = self.epoch_started = self.seconds = 0.0
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Start the clock of the whole training."""
+        self.started = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Give the coming pass its own order."""
+        self.stream.epoch = epoch
+        self.epoch_started = time.monotonic()
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Stop the clock of the training part: validation follows."""
+        self.seconds = time.monotonic() - self.epoch_started
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Note and print the epoch."""
+        values = logs or {}
+        done = Epoch(
+            number=epoch + 1,
+            loss=values["cross_entropy"],
+            auc=values["auc"],
+            validation_loss=values["val_cross_entropy"],
+            validation_auc=values["val_auc"],
+            seconds=self.seconds,
+        )
+        self.epochs.append(done)
+        if not self.silent:
+            left = (time.monotonic() - self.started) / done.number * (self.total - done.number)
+            click.echo(
+                f"epoch {done.number}/{self.total}: {self.stream.steps} steps, loss {done.loss:.4f}, "
+                f"validation loss {done.validation_loss:.4f}, validation AUC {done.validation_auc:.4f}, "
+                f"{self.stream.rows / done.seconds:.0f} patches/s, {left / 60:.1f} min left"
+            )
+
+
+class StopAtNan(keras.callbacks.Callback):
+    """Ends the training at the first step whose loss is no number."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the loss."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise JobError(
+                f"the loss became {loss} at step {batch + 1}: lower training.learning_rate; the best model so far "
+                "stays in the output folder"
+            )
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the core whenever its validation AUC is the best so far; a reader never sees half a file."""
+
+    def __init__(self, core: keras.Model, path: Path) -> None:
+        super().__init__()
+        self.core = core
+        self.path = path
+        self.best = -math.inf
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Save where the epoch was the best."""
+        auc = (logs or {})["val_auc"]
+        if auc > self.best:
+            self.best = auc
+            partial = self.path.with_name(".partial.keras")
+            self.core.save(partial)
+            os.replace(partial, self.path)
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps the core's weights of the last finished epoch: `checkpoints/epoch_0007.weights.h5`."""
+
+    def __init__(self, core: keras.Model, folder: Path) -> None:
+        super().__init__()
+        self.core = core
+        self.folder = folder
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Write this epoch's weights, then drop the older ones."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        older = list(self.folder.glob("epoch_*.weights.h5"))
+        partial = self.folder / ".partial.weights.h5"
+        path = self.folder / f"epoch_{epoch + 1:04d}.weights.h5"
+        self.core.save_weights(partial)
+        os.replace(partial, path)
+        for file in older:
+            if file != path:
+                file.unlink()

@@ -1,0 +1,145 @@
+"""`histospark train`: patch table to model, with its report and its card."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import keras
+
+from cluster.errors import UsageError
+from preprocessing.hashing import stable_hash
+from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import load_recipe, save_recipe
+from training.card import DataCard, ModelCard, installed_versions, model_id
+from training.evaluation import split_predictions
+from training.fit import MODEL_FILE, Epoch, compile_model, fit
+from training.metrics import BinaryMetrics, youden_threshold
+from training.models import core_model, training_model
+from training.report import Judged, judge, save_report
+from training.strategy import mirrored
+from training.stream import Shuffle, SplitStream
+from training.table import PatchTable, check_recipe, check_trainable, open_table
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training left behind.
+
+    Attributes:
+        model: path of the best model by validation AUC.
+        card: path of its card.
+        epochs: one entry per epoch.
+        metrics: of the best model, by split; the threshold was chosen on `validation`.
+        table: the metrics as Markdown.
+    """
+
+    model: Path
+    card: Path
+    epochs: tuple[Epoch, ...]
+    metrics: Mapping[str, BinaryMetrics]
+    table: str
+
+
+@click.command("train")
+@click.option("--conf", required=True, help="Recipe (YAML); the one that cut the patches.")
+@click.option("--patches", required=True, help="The --out of the tile job: a folder, hdfs:// or s3://.")
+@click.option("--out", required=True, help="Folder for the model, its card and its report.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting of the recipe.")
+@click.option(
+    "--replicas", type=click.IntRange(min=0), default=0, help="Devices to share a batch; 0: all GPUs, or one CPU."
+)
+def train(conf: str, patches: str, out: str, overrides: tuple[str, ...], replicas: int) -> None:
+    """Train a model on a patch table."""
+    result = run_training(load_recipe(conf, overrides), patches, out, replicas)
+    click.echo(result.table)
+    click.echo(f"model: {result.model}")
+
+
+def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> TrainingResult:
+    """Train by a recipe on the patches it cut.
+
+    Args:
+        recipe: what to train, and how.
+        patches_uri: the output of the tile job.
+        out: local folder; it gets `model.keras`, `model.json`, `metrics.md`, `metrics.json`, `roc.png`,
+            `recipe.yaml`, `checkpoints/` and `logs/`.
+        replicas: devices that share a batch; 0 takes all GPUs, or one CPU.
+
+    Raises:
+        UsageError: something about the call, the recipe or the table is wrong; no epoch was started.
+        JobError: training broke off.
+    """
+    table = open_table(patches_uri)
+    check_recipe(table, recipe)
+    check_trainable(table)
+    folder = writable_folder(out)
+    strategy = mirrored(replicas, recipe.training.batch_size)
+    keras.utils.set_random_seed(stable_hash("weights", recipe.seed) % 2**31)
+    with strategy.scope():
+        core = core_model(len(recipe.tiling.scales), recipe.tiling.window, recipe.training)
+        model = training_model(core, recipe)
+        compile_model(model, recipe.training)
+    save_recipe(recipe, str(folder))
+    shuffle = Shuffle(recipe.seed, recipe.training.shuffle_rows)
+    train_stream, validation = _stream(table, "train", recipe, shuffle), _stream(table, "validation", recipe, None)
+    epochs = fit(model, core, train_stream, validation, recipe.training.epochs, folder)
+
+    judged = evaluate(folder / MODEL_FILE, table, recipe)
+    report = save_report(folder, f"Patches of {recipe.name}", judged)
+    metrics = {split: entry.metrics for split, entry in judged.items()}
+    card = describe(folder / MODEL_FILE, table, recipe, metrics)
+    return TrainingResult(folder / MODEL_FILE, card.save(folder / MODEL_FILE), tuple(epochs), metrics, report)
+
+
+def evaluate(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, Judged]:
+    """Judge a saved model on `validation`, and on `test` where both classes are there.
+
+    The threshold is chosen on `validation` for both, so that `test` stays unseen.
+    """
+    model = keras.saving.load_model(model_file, compile=False, safe_mode=True)
+    labels, probabilities = split_predictions(model, _stream(table, "validation", recipe, None))
+    threshold = youden_threshold(labels, probabilities)
+    judged = {"validation": judge(labels, probabilities, threshold)}
+    if {0, 1} <= table.rows_per_label("test").keys():
+        judged["test"] = judge(*split_predictions(model, _stream(table, "test", recipe, None)), threshold)
+    return judged
+
+
+def describe(model_file: Path, table: PatchTable, recipe: Recipe, metrics: Mapping[str, BinaryMetrics]) -> ModelCard:
+    """The card of a model that was just trained."""
+    return ModelCard(
+        model_id=model_id(model_file),
+        recipe=recipe,
+        data=DataCard.of(table),
+        versions=installed_versions(),
+        metrics=dict(metrics),
+        created_at=datetime.now(UTC),
+    )
+
+
+def writable_folder(out: str) -> Path:
+    """Make the output folder, before hours are spent on what it shall hold.
+
+    Raises:
+        UsageError: it cannot be made or written.
+    """
+    folder = Path(out.removeprefix("file://"))
+    if "://" in str(out) and not out.startswith("file://"):
+        raise UsageError(f"--out {out}: a model is written to a local folder; copy it from there")
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be written ({error.strerror}): give another folder") from error
+    return folder
+
+
+def _stream(table: PatchTable, split: str, recipe: Recipe, shuffle: Shuffle | None) -> SplitStream:
+    training = recipe.training
+    return SplitStream(
+        table, split, recipe.tiling.window, training.batch_size, training.reader_workers, shuffle=shuffle
+    )

@@ -1,0 +1,162 @@
+"""The patch table as a tf.data stream: petastorm reads, NumPy mixes, TensorFlow decodes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+from cluster.errors import JobError
+from training.order import WEIGHT, Chunk, epoch_seed, filled_batches, length, shuffled
+from training.row_loss import LABEL, open_rows
+from training.table import PatchTable
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """How a pass over a split is mixed.
+
+    Attributes:
+        seed: with the number of the epoch it decides the whole order (with one reader thread).
+        rows: encoded rows held back to mix with.
+    """
+
+    seed: int
+    rows: int
+
+
+@dataclass
+class SplitStream:
+    """One split of a patch table, a pass at a time.
+
+    Memory: at most `shuffle.rows` encoded rows, about nine row groups (256 rows each) per reader thread, and
+    two decoded batches; nothing grows with the table.
+
+    Attributes:
+        table: what to read.
+        split: name of the split; its unlabeled rows are left out.
+        window: side of a patch, pixels.
+        batch_size: rows per batch over all replicas.
+        reader_workers: petastorm threads.
+        shuffle: None delivers the rows in the order of the files.
+        epoch: number of the pass that the next iteration makes; the trainer sets it.
+        failure: what went wrong in the last pass. TensorFlow turns an exception of a generator into an error of
+            its own; `original_errors` brings this one back.
+    """
+
+    table: PatchTable
+    split: str
+    window: int
+    batch_size: int
+    reader_workers: int = 1
+    shuffle: Shuffle | None = None
+    epoch: int = 0
+    failure: Exception | None = field(default=None, init=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows in one pass."""
+        return self.table.rows(self.split)
+
+    @property
+    def steps(self) -> int:
+        """Batches in one pass."""
+        return -(-self.rows // self.batch_size)
+
+    def encoded(self) -> Iterator[Chunk]:
+        """One pass over the split, still encoded.
+
+        Yields:
+            Chunks with `patch_id` int64, `label` int32 and `image_0` … as objects of bytes.
+
+        Raises:
+            JobError: more or fewer rows came than the footers promise.
+        """
+        seed = None if self.shuffle is None else epoch_seed(self.shuffle.seed, self.epoch)
+        read = self._counted(seed)
+        return read if self.shuffle is None or seed is None else shuffled(read, self.shuffle.rows, seed)
+
+    def dataset(self) -> tf.data.Dataset:
+        """The split for `fit` and `evaluate`; each iteration is one pass, in the order of `epoch`.
+
+        Returns:
+            Elements `({"scale_0": (b, window, window, 3) uint8, …}, label (b, 1) float32, weight (b, 1) float32)`.
+            `b` is always `batch_size`; the rows that fill the last batch weigh 0.
+        """
+        images = self.table.images
+        signature = {name: tf.TensorSpec((self.batch_size,), tf.string) for name in images} | {
+            LABEL: tf.TensorSpec((self.batch_size,), tf.int32),
+            WEIGHT: tf.TensorSpec((self.batch_size,), tf.float32),
+        }
+
+        def decoded(row: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+            pixels = {f"scale_{scale}": self._decoded(row[name]) for scale, name in enumerate(images)}
+            return pixels, tf.cast(row[LABEL], tf.float32)[tf.newaxis], row[WEIGHT][tf.newaxis]
+
+        options = tf.data.Options()
+        options.deterministic = True
+        # Sharding by file or element would hand each replica other rows than the batches made here.
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        dataset = (
+            tf.data.Dataset.from_generator(self._batches, output_signature=signature)
+            .unbatch()
+            .map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .batch(self.batch_size, drop_remainder=True)
+            .prefetch(2)
+            .apply(tf.data.experimental.assert_cardinality(self.steps))
+        )
+        return dataset.with_options(options)
+
+    def _counted(self, seed: int | None) -> Iterator[Chunk]:
+        wanted = ("patch_id", *self.table.images)
+        paths = [file.path for file in self.table.labeled(self.split)]
+        delivered = 0
+        with open_rows(self.table.filesystem, paths, wanted, seed, self.reader_workers) as reader:
+            for group in reader:
+                chunk = {name: getattr(group, name) for name in (*wanted, LABEL)}
+                delivered += length(chunk)
+                yield chunk
+        if delivered != self.rows:
+            raise JobError(
+                f"reading the split {self.split} of {self.table.uri} gave {delivered} rows in epoch {self.epoch + 1}, "
+                f"its footers promise {self.rows}: the table changed while it was read, or its files are damaged; "
+                "start again, and tile again if it stays so"
+            )
+
+    def _batches(self) -> Iterator[Chunk]:
+        self.failure = None
+        try:
+            for batch in filled_batches(self.encoded(), self.batch_size):
+                yield {name: column for name, column in batch.items() if name != "patch_id"}
+        except JobError as error:
+            self.failure = error
+            raise
+        except Exception as error:
+            self.failure = JobError(f"reading the split {self.split} of {self.table.uri} failed: {error}")
+            raise self.failure from error
+
+    def _decoded(self, encoded: tf.Tensor) -> tf.Tensor:
+        # The operation reads PNG, too; the accurate transform gives the pixels that other decoders give.
+        pixels = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+        return tf.ensure_shape(pixels, (self.window, self.window, 3))
+
+
+@contextmanager
+def original_errors(*streams: SplitStream) -> Iterator[None]:
+    """Let what went wrong in a stream reach the caller as it was, instead of TensorFlow's version of it.
+
+    Raises:
+        JobError: a stream broke off, or holds an image that cannot be decoded.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for stream in streams:
+            if stream.failure is not None:
+                raise stream.failure from None
+        if "Decode" in error.message or "EnsureShape" in error.message:
+            raise JobError(
+                f"a patch of {streams[0].table.uri} cannot be decoded: {error.message.splitlines()[0]}; "
+                "tile its slide again"
+            ) from error
+        raise
