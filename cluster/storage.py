@@ -23,7 +23,7 @@ class Store:
         self.uri = uri.rstrip("/") or "/"
         self.fs: Any
         self.fs, root = url_to_fs(self.uri)
-        self.root = str(root)
+        self.root = posixpath.normpath(str(root))  # a relative local path is absolute by now
 
     def path(self, *parts: str) -> str:
         """Path of something below this folder, inside its file system."""

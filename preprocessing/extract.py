@@ -1,15 +1,13 @@
 """From chosen positions to Parquet shards: each unit of work opens its slide once and writes its own files."""
 
 import time
-import uuid
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
@@ -17,15 +15,10 @@ from cluster.storage import Store
 from preprocessing.crops import encode, windows_at_scales
 from preprocessing.inventory import SlideEntry
 from preprocessing.recipe import Recipe, Tiling
-from preprocessing.schema import ROW_GROUP_SIZE, image_columns, label_folder, patch_schema, slide_folder
+from preprocessing.schema import image_columns, label_folder, patch_schema, slide_folder
+from preprocessing.shard_file import write_shard
 from preprocessing.slides import Slide
-from preprocessing.survey import failure_frame
-
-# A row tells what one unit has written, or (rows null) how it failed.
-MANIFEST_COLUMNS: Final = (
-    "slide_id string, shard int, rows long, positives long, bytes long, seconds double, "
-    "error_type string, error string, trace string"
-)
+from preprocessing.unit_report import REPORT_COLUMNS, failure_report, unit_report
 
 
 def extract(
@@ -41,7 +34,7 @@ def extract(
         partitions: Spark tasks; changes neither files nor rows.
 
     Returns:
-        `MANIFEST_COLUMNS`, one row a unit. Memory of a worker: a block, and the encoded patches of one unit.
+        `REPORT_COLUMNS`, one row a unit. Memory of a worker: a block, and the encoded patches of one unit.
     """
 
     def work(positions: pd.DataFrame) -> pd.DataFrame:
@@ -49,11 +42,10 @@ def extract(
         try:
             return _extract_unit(entries[slide_id], shard, positions, recipe, staging)
         except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
-            failure = failure_frame(slide_id, shard, error)
-            return failure.reindex(columns=[column.split()[0] for column in MANIFEST_COLUMNS.split(", ")])
+            return failure_report(slide_id, shard, error)
 
     keys = ["slide_id", "shard"]
-    return chosen.repartition(partitions, *keys).groupBy(*keys).applyInPandas(work, MANIFEST_COLUMNS)
+    return chosen.repartition(partitions, *keys).groupBy(*keys).applyInPandas(work, REPORT_COLUMNS)
 
 
 def _extract_unit(entry: SlideEntry, shard: int, positions: pd.DataFrame, recipe: Recipe, staging: str) -> pd.DataFrame:
@@ -67,17 +59,10 @@ def _extract_unit(entry: SlideEntry, shard: int, positions: pd.DataFrame, recipe
                 images[scale] += encoded
     table = _table(positions, images, recipe)
     folder = slide_folder(entry.split, entry.slide_id)
-    written = sum(_write_labels(table, positions["label"], Store(staging), folder, shard))
-    row = {
-        "slide_id": entry.slide_id,
-        "shard": shard,
-        "rows": len(table),
-        "positives": int((positions["label"] > 0).sum()),
-        "bytes": written,
-        "seconds": time.monotonic() - started,
-    }
-    columns = [column.split()[0] for column in MANIFEST_COLUMNS.split(", ")]
-    return pd.DataFrame([row]).reindex(columns=columns)
+    _write_labels(table, positions["label"], Store(staging), folder, shard)
+    return unit_report(
+        entry.slide_id, shard, len(table), int((positions["label"] > 0).sum()), time.monotonic() - started
+    )
 
 
 def _in_reading_order(positions: pd.DataFrame, block: int) -> pd.DataFrame:
@@ -111,29 +96,12 @@ def _table(positions: pd.DataFrame, images: list[list[bytes]], recipe: Recipe) -
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _write_labels(table: pa.Table, labels: "pd.Series[Any]", store: Store, folder: str, shard: int) -> list[int]:
-    """Write one file per label; returns the sizes in bytes."""
+def _write_labels(table: pa.Table, labels: "pd.Series[Any]", store: Store, folder: str, shard: int) -> None:
+    """Write one file per label."""
     order = np.argsort(np.asarray(table["patch_id"]), kind="stable")
-    sizes = []
     for label in [None, *sorted(labels.dropna().unique())]:
         rows = labels.isna() if label is None else labels == label
         chosen = order[rows.fillna(False).to_numpy(bool)[order]]
         if len(chosen):
             name = f"{folder}/{label_folder(None if label is None else int(label))}/part-{shard:05d}.parquet"
-            sizes.append(_write_shard(table.take(pa.array(chosen)), store, name))
-    return sizes
-
-
-def _write_shard(table: pa.Table, store: Store, name: str) -> int:
-    """Write under another name, then rename: a shard is whole or not there."""
-    temporary = f"_writing/{uuid.uuid4().hex}"
-    store.fs.makedirs(store.path("_writing"), exist_ok=True)
-    images = [column for column in table.column_names if column.startswith("image_")]
-    compression = {column: "none" if column in images else "snappy" for column in table.column_names}
-    with store.fs.open(store.path(temporary), "wb") as file:
-        pq.write_table(
-            table, file, row_group_size=ROW_GROUP_SIZE, use_dictionary=["recipe_id"], compression=compression
-        )
-    size = int(store.fs.size(store.path(temporary)))
-    store.move(temporary, name)
-    return size
+            write_shard(table.take(pa.array(chosen)), store, name)

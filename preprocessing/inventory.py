@@ -6,7 +6,7 @@ import json
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -199,8 +199,11 @@ def _refuse_divided_patients(entries: list[SlideEntry]) -> None:
 
 
 def _fingerprinted(entry: SlideEntry) -> SlideEntry:
-    known = asdict(entry)
-    known["files"] = [_file_state(path) for path in (entry.path, entry.annotation, entry.mask) if path]
+    """Content and meaning count, not the place: the same slide under another mount is the same slide."""
+    known = {
+        "files": [_file_state(path) if path else None for path in (entry.path, entry.annotation, entry.mask)],
+        "meaning": [entry.patient_id, entry.split, entry.is_normal],
+    }
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
     return replace(entry, fingerprint=digest)
 

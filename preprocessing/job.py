@@ -13,6 +13,7 @@ from cluster.session import spark_session
 from cluster.storage import Store
 from preprocessing.batch import Batch, BatchSummary
 from preprocessing.inventory import SlideEntry, inventory
+from preprocessing.options import slide_job_options, tell
 from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
@@ -46,24 +47,14 @@ def run_tiling(
 
 
 @click.command()
-@click.option("--conf", required=True, help="Recipe: what to cut (see conf/).")
-@click.option("--slides", required=True, help="Folder, glob, slide, or manifest (CSV, Parquet).")
-@click.option("--out", required=True, help="Output folder (URI).")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
-@click.option("--master", default=None, help="Spark master; default: all local cores.")
-@click.option("--wave", default=32, show_default=True, type=click.IntRange(1), help="Slides worked on together.")
+@slide_job_options
 def tile(conf: str, slides: str, out: str, overrides: tuple[str, ...], master: str | None, wave: int) -> ExitCode:
     """Cut slides into the patch table OUT/patches."""
     recipe = load_recipe(conf, overrides)
     entries = inventory(slides, recipe.tiling, recipe.seed)  # wrong use is answered before Spark starts
     with spark_session("tile", master) as spark:
         summary = run_tiling(spark, recipe, entries, out, wave)
-    for fault in summary.faults:
-        click.echo(f"failed  {fault}", err=True)
-    click.echo(
-        f"{summary.done} slides done, {summary.empty} empty, {summary.failed} failed, {summary.skipped} done before; "
-        f"{summary.patches} patches, {summary.positives} positive, in {out}/patches"
-    )
+    tell(summary, f"{summary.patches} patches, {summary.positives} positive, in {out}/patches")
     return summary.exit_code
 
 

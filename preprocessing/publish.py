@@ -17,11 +17,13 @@ class SlideTable:
     Attributes:
         store: the output folder.
         name: `patches` or `predictions`.
+        companions: files that a slide has beside the table and that come and go with it, `{}` for its slide_id.
         run: name of this run's staging folder; it never shows in the table.
     """
 
     store: Store
     name: str
+    companions: tuple[str, ...] = ()
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     @property
@@ -46,6 +48,9 @@ class SlideTable:
         """
         self.withdraw(slide_id)
         self.store.move(f"{_STAGING}/{self.run}/{folder}", f"{self.name}/{folder}")
+        for companion in self.companions:
+            name = companion.format(slide_id)
+            self.store.move(f"{_STAGING}/{self.run}/{name}", name)
 
     def withdraw(self, slide_id: str) -> None:
         """Take a slide out of the table, in one step a folder, if it is there."""
@@ -54,6 +59,8 @@ class SlideTable:
                 away = f"{_STAGING}/{self.run}/withdrawn/{uuid.uuid4().hex}"
                 self.store.move(old.removeprefix(self.store.root).lstrip("/"), away)
                 self.store.remove(away)
+        for companion in self.companions:
+            self.store.remove(companion.format(slide_id))
 
     def clear_leftovers(self, last: pd.DataFrame) -> pd.DataFrame:
         """Bring table and ledger together after a run that died: neither shows what the other lacks.

@@ -1,0 +1,59 @@
+"""What computes probabilities: a model, loaded once per worker process."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Engine(Protocol):
+    """Turns windows into probabilities."""
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Judge some patches.
+
+        Args:
+            images: per scale, finest first, (n, window, window, 3) uint8 RGB.
+
+        Returns:
+            (n,) float32, the probability of tumor.
+        """
+
+
+class KerasEngine:
+    """Keras on TensorFlow, one thread: Spark runs one worker per core.
+
+    Args:
+        path: of a `.keras` file; loaded in safe mode, so nothing in it is executed.
+        batch_size: patches per call; a shorter batch is filled up, so that the graph is traced once.
+    """
+
+    def __init__(self, path: str, batch_size: int) -> None:
+        import tensorflow as tf  # noqa: PLC0415 - only workers that predict pay for it
+        from keras.saving import load_model  # noqa: PLC0415
+
+        if not tf.config.list_physical_devices("GPU"):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        self._model = load_model(path, compile=False, safe_mode=True)
+        self._batch_size = batch_size
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """See `Engine`. Memory: one batch of activations."""
+        count = len(images[0])
+        parts = []
+        for start in range(0, count, self._batch_size):
+            batch = [scale[start : start + self._batch_size] for scale in images]
+            missing = self._batch_size - len(batch[0])
+            filled = [np.pad(scale, ((0, missing), (0, 0), (0, 0), (0, 0))) for scale in batch]
+            named = {f"scale_{k}": scale for k, scale in enumerate(filled)}
+            parts.append(np.asarray(self._model.predict_on_batch(named))[: len(batch[0]), 0])
+        return np.concatenate(parts).astype(np.float32)
+
+
+@cache
+def engine(path: str, batch_size: int) -> Engine:
+    """The engine of this worker process; the model is read at the first call."""
+    return KerasEngine(path, batch_size)

@@ -1,0 +1,123 @@
+"""`histospark evaluate`: predictions against the annotations beside the slides, window by window."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.errors import ExitCode, UsageError
+from cluster.storage import Store
+from inference.assemble import read_predictions
+from inference.predict import PREDICTIONS, prediction_recipe
+from preprocessing.inventory import SlideEntry, inventory
+from preprocessing.labels import Truth, open_truth
+from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import load_recipe
+from preprocessing.slides import Slide
+from preprocessing.survey import center_fractions, is_positive
+from training.card import ModelCard
+from training.metrics import BinaryMetrics
+from training.report import judge, save_report
+
+POOLED = "all slides"
+
+
+@dataclass(frozen=True)
+class JudgedSlide:
+    """The predictions of one slide beside the truth.
+
+    Attributes:
+        slide_id: name of the slide.
+        labels: (n,) bool, annotated by the recipe's rule.
+        probabilities: (n,) float32.
+    """
+
+    slide_id: str
+    labels: NDArray[np.bool_]
+    probabilities: NDArray[np.float32]
+
+
+def judged_slides(predictions: Store, entries: Sequence[SlideEntry], recipe: Recipe) -> Iterator[JudgedSlide]:
+    """Label the predictions of every slide whose truth is known.
+
+    Args:
+        predictions: output folder of `infer`.
+        entries: slides; those without predictions or without known truth are passed over.
+        recipe: from `prediction_recipe`.
+
+    Yields:
+        One slide at a time. Memory: its predictions, and a block of its annotation.
+    """
+    level = recipe.tiling.scales[0].level
+    for entry in entries:
+        folder = f"{PREDICTIONS}/slide_id={entry.slide_id}"
+        if not predictions.exists(folder):
+            continue
+        with Slide(entry.path) as slide, open_truth(entry, slide.info, level, recipe.tiling.labels) as truth:
+            if truth is None:
+                continue
+            xy, probabilities = read_predictions(predictions, folder)
+            origins = np.rint(xy / slide.info.downsamples[level]).astype(np.int32)
+            yield JudgedSlide(entry.slide_id, _labels(truth, origins, recipe), probabilities)
+
+
+def _labels(truth: Truth, origins: NDArray[np.int32], recipe: Recipe) -> NDArray[np.bool_]:
+    labels = np.zeros(len(origins), bool)
+    block_of, members = np.unique(origins // recipe.tiling.block, axis=0, return_inverse=True)
+    for block in range(len(block_of)):
+        mine = np.flatnonzero(members.ravel() == block)
+        fractions = center_fractions(truth, origins[mine], recipe.tiling)
+        labels[mine] = is_positive(fractions, recipe.tiling.labels)
+    return labels
+
+
+def evaluate_predictions(predictions: str, entries: Sequence[SlideEntry], out: Path) -> tuple[BinaryMetrics, str]:
+    """Compare predictions with the truth and write `metrics.md`, `metrics.json` and `roc.png`.
+
+    The threshold is the one that training chose on its validation slides.
+
+    Args:
+        predictions: output folder of `infer`, with its `recipe.yaml` and `model.json`.
+        entries: of the inventory.
+        out: folder for the report.
+
+    Returns:
+        The metrics over all slides, and the table as Markdown.
+
+    Raises:
+        UsageError: no predictions there, or no slide with both classes.
+    """
+    store = Store(predictions)
+    if not store.exists("model.json"):
+        raise UsageError(f"{predictions} holds no predictions; give the --out folder of histospark infer")
+    recipe = prediction_recipe(load_recipe(store.path("recipe.yaml")))
+    threshold = ModelCard.model_validate_json(store.read_bytes("model.json")).metrics["validation"].threshold
+    slides = list(judged_slides(store, entries, recipe))
+    labels = np.concatenate([slide.labels for slide in slides] or [np.zeros(0, bool)])
+    if labels.all() or not labels.any():
+        raise UsageError("the predicted slides do not show both classes; give slides with annotations beside them")
+    pooled = judge(labels, np.concatenate([slide.probabilities for slide in slides]), threshold)
+    single = {
+        slide.slide_id: judge(slide.labels, slide.probabilities, threshold)
+        for slide in slides
+        if slide.labels.any() and not slide.labels.all()
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    title = f"{recipe.name}: windows of {len(slides)} slides"
+    return pooled.metrics, save_report(out, title, {POOLED: pooled, **single})
+
+
+@click.command()
+@click.option("--predictions", required=True, help="Output folder of infer (URI).")
+@click.option("--slides", required=True, help="Folder, glob, slide, or manifest, with the annotations beside.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
+def evaluate(predictions: str, slides: str, out: Path) -> ExitCode:
+    """Compare predictions with annotations: metric table and ROC curve in OUT."""
+    recipe_file = Store(predictions).path("recipe.yaml")
+    recipe = load_recipe(recipe_file)
+    _, table = evaluate_predictions(predictions, inventory(slides, recipe.tiling, recipe.seed), out)
+    click.echo(table)
+    return ExitCode.GOOD

@@ -1,0 +1,108 @@
+"""The inference job: slides and a model in, predictions, heatmaps, lesions and scores out.
+
+Runs as `histospark infer` and as `spark-submit inference/job.py`.
+"""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+from pyspark.sql import SparkSession
+
+from cluster.entry import run_command
+from cluster.errors import ExitCode, UsageError
+from cluster.session import spark_session
+from cluster.storage import Store
+from inference.assemble import HEATMAP, LESION_COLUMNS, LESIONS, SCORE
+from inference.infer_wave import infer_wave
+from inference.predict import PREDICTIONS, prediction_recipe
+from preprocessing.batch import Batch, BatchSummary
+from preprocessing.inventory import SlideEntry, inventory
+from preprocessing.options import slide_job_options, tell
+from preprocessing.publish import SlideTable
+from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import load_recipe, save_recipe
+from training.card import ModelCard, load_card
+
+
+def run_inference(
+    spark: SparkSession, recipe: Recipe, entries: Sequence[SlideEntry], model: Path, out: str, wave: int = 32
+) -> BatchSummary:
+    """Run a model over all slides of a source that this model has not done yet.
+
+    Args:
+        spark: the session.
+        recipe: how to run it; its scales and window must be the model's.
+        entries: of the inventory.
+        model: the `.keras` file, its card beside it.
+        out: URI of the output folder.
+        wave: slides worked on together.
+
+    Returns:
+        What was done; `out` holds `predictions/`, `heatmaps/`, `slide_scores/`, `lesions.csv`, the ledger `slides/`,
+        `recipe.yaml` and the model's card `model.json`.
+
+    Raises:
+        UsageError: no model, or one made for other scales or another window.
+    """
+    card = load_card(model)
+    refuse_other_geometry(card, recipe)
+    grid_recipe = prediction_recipe(recipe)
+    table = SlideTable(Store(out), PREDICTIONS, companions=(HEATMAP, SCORE, LESIONS))
+    save_recipe(recipe, out)
+    table.store.write_bytes(card.model_dump_json(indent=2).encode(), "model.json")
+    spark.sparkContext.addFile(str(model))
+    batch = Batch(spark, "infer", table, f"{grid_recipe.recipe_id}-{card.model_id}", wave)
+    do_wave = partial(infer_wave, spark, recipe=grid_recipe, model=model.name, model_id=card.model_id, table=table)
+    summary = batch.run(entries, do_wave)
+    join_lesions(table.store)
+    return summary
+
+
+def refuse_other_geometry(card: ModelCard, recipe: Recipe) -> None:
+    """Make sure that the windows a model will see are those it was trained on.
+
+    Raises:
+        UsageError: other scales or another window.
+    """
+    for name in ("scales", "window"):
+        trained, asked = getattr(card.recipe.tiling, name), getattr(recipe.tiling, name)
+        if trained != asked:
+            raise UsageError(
+                f"model {card.model_id} was trained with tiling.{name} {trained}, the recipe {recipe.name} says "
+                f"{asked}; use the recipe of the model"
+            )
+
+
+def join_lesions(store: Store) -> None:
+    """Write `lesions.csv` of all slides, in the order of their names; one slide's lesions in memory at a time."""
+    head = (",".join(LESION_COLUMNS) + "\n").encode()
+    folder = LESIONS.rpartition("/")[0]
+    with store.fs.open(store.path("_lesions.csv"), "wb") as joined:
+        joined.write(head)
+        for path in store.files(folder):
+            joined.write(store.fs.cat_file(path))
+    store.move("_lesions.csv", "lesions.csv")
+
+
+@click.command()
+@slide_job_options
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model file, model.keras.")
+def infer(
+    conf: str, slides: str, model: Path, out: str, overrides: tuple[str, ...], master: str | None, wave: int
+) -> ExitCode:
+    """Run MODEL over slides: predictions, heatmaps, lesions and slide scores in OUT."""
+    recipe = load_recipe(conf, overrides)
+    entries = inventory(slides, recipe.tiling, recipe.seed)
+    refuse_other_geometry(load_card(model), recipe)  # wrong use is answered before Spark starts
+    with spark_session("infer", master) as spark:
+        summary = run_inference(spark, recipe, entries, model, out, wave)
+    found = f"{summary.patches} windows judged, {summary.positives} at or above {recipe.inference.threshold}"
+    tell(summary, f"{found}; look at {out}/heatmaps")
+    return summary.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(infer))

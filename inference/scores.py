@@ -1,0 +1,68 @@
+"""What a slide comes to in numbers."""
+
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from inference.probability_map import ProbabilityMap
+
+SCORE_SCHEMA: Final = pa.schema(
+    [
+        ("slide_id", pa.string()),
+        ("score", pa.float32()),
+        ("lesions", pa.int32()),
+        ("tissue_area_mm2", pa.float64()),
+        ("positive_area_mm2", pa.float64()),
+        ("model_id", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class SlideScore:
+    """One row of the slide scores.
+
+    Attributes:
+        score: the highest probability of the slide (Liu et al. 2017).
+        lesions: how many were found.
+        tissue_area_mm2, positive_area_mm2: cells judged, and cells at or above the threshold, in mm²; None where the
+            slide does not tell its resolution.
+        model_id: of the model.
+    """
+
+    slide_id: str
+    score: float
+    lesions: int
+    tissue_area_mm2: float | None
+    positive_area_mm2: float | None
+    model_id: str
+
+    def table(self) -> pa.Table:
+        """The row as an Arrow table."""
+        return pa.Table.from_pylist([asdict(self)], SCORE_SCHEMA)
+
+
+def slide_score(
+    slide_id: str, heatmap: ProbabilityMap, lesions: int, threshold: float, mpp: float | None, model_id: str
+) -> SlideScore:
+    """Score a slide.
+
+    Args:
+        slide_id: name of the slide.
+        heatmap: its probabilities.
+        lesions: how many were found.
+        threshold: from which a cell counts as tumor.
+        mpp: micrometers per level-0 pixel, if known.
+        model_id: of the model.
+    """
+    cell = None if mpp is None else (heatmap.step * mpp / 1000) ** 2
+    return SlideScore(
+        slide_id=slide_id,
+        score=float(np.nanmax(heatmap.values)),
+        lesions=lesions,
+        tissue_area_mm2=None if cell is None else heatmap.judged * cell,
+        positive_area_mm2=None if cell is None else heatmap.positive(threshold) * cell,
+        model_id=model_id,
+    )
