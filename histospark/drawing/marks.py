@@ -2,12 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from histospark.drawing.nuclei import lattice
 from histospark.drawing.planes import Plane, Polygon, noise, stretch
 
-_PEN_STEP = 4  # pens are drawn on a plane this much coarser, which also softens their edges
+_PEN_STEP = 4  # pens are drawn on a plane this much coarser
 
 INKS = (
     np.array([1.3, 0.75, 0.15], dtype=np.float32),  # blue
@@ -81,6 +81,7 @@ def pen(rng: np.random.Generator, outline: Polygon, side: int) -> Plane:
     brush.line(points, fill=255, width=width, joint="curve")
     for end in (points[0], points[-1]):
         brush.circle(end, width / 2, fill=255)
+    canvas = canvas.filter(ImageFilter.GaussianBlur(1.5))
     cover = np.clip(stretch(np.asarray(canvas, dtype=np.float32) / 255, side), 0, 1)
     streaks = 1 + 0.15 * noise(rng, side, 22) + 0.15 * noise(rng, side, 140)
     ink: Plane = cover * np.clip(streaks, 0.5, None)
