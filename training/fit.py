@@ -85,6 +85,7 @@ def fit(
             epochs=epochs,
             callbacks=callbacks,
             verbose=1 if interactive else 0,
+            shuffle=False,  # the stream has mixed the rows already
         )
     return history.epochs
 

@@ -1,0 +1,180 @@
+"""The stream delivers what the table holds: all of it, once, with its own label, in an order the seed decides."""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from unittest import mock
+
+import numpy as np
+import pytest
+import simplejpeg
+import tensorflow as tf
+from petastorm.workers_pool.thread_pool import ThreadPool
+from petastorm.workers_pool.ventilator import ConcurrentVentilator
+from tiny_table import WINDOW, WrittenTable
+
+from cluster.errors import JobError, UsageError
+from training import row_loss
+from training.stream import Shuffle, SplitStream, original_errors
+from training.table import PatchTable, open_table
+
+
+def train_stream(table: PatchTable, **changes: object) -> SplitStream:
+    settings = {"batch_size": 16, "shuffle": Shuffle(seed=5, rows=32), **changes}
+    return SplitStream(table, "train", WINDOW, **settings)
+
+
+def ids_of(stream: SplitStream) -> list[int]:
+    return [patch for chunk in stream.encoded() for patch in chunk["patch_id"].tolist()]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_hundred_epochs_deliver_every_patch_once_each(written: WrittenTable, workers: int) -> None:
+    stream = train_stream(open_table(written.uri), reader_workers=workers)
+    for epoch in range(100):
+        stream.epoch = epoch
+        assert Counter(ids_of(stream)) == Counter(written.ids["train"])
+
+
+def test_every_patch_has_the_label_of_its_folder(written: WrittenTable) -> None:
+    chunks = list(train_stream(open_table(written.uri), reader_workers=2).encoded())
+    got = {patch: label for c in chunks for patch, label in zip(c["patch_id"], c["label"], strict=True)}
+    assert got == {patch: written.labels[patch] for patch in written.ids["train"]}
+    assert all(c["label"].dtype == np.int32 for c in chunks)
+
+
+def test_each_epoch_has_an_order_of_its_own_that_the_seed_repeats(written: WrittenTable) -> None:
+    table = open_table(written.uri)
+    first, again = train_stream(table), train_stream(open_table(written.uri))
+    orders = []
+    for epoch in range(4):
+        first.epoch = again.epoch = epoch
+        orders.append(ids_of(first))
+        assert orders[-1] == ids_of(again)
+    assert len({tuple(order) for order in orders}) == 4
+    assert ids_of(train_stream(table, shuffle=Shuffle(seed=6, rows=32))) != orders[0]
+
+
+def test_an_epoch_mixes_slides_and_classes(written: WrittenTable) -> None:
+    stream = train_stream(open_table(written.uri), shuffle=Shuffle(seed=5, rows=93))
+    labels = [written.labels[patch] for patch in ids_of(stream)]
+    assert all(len(set(labels[start : start + 16])) == 2 for start in range(0, 80, 16))
+
+
+def test_without_shuffling_rows_come_in_the_order_of_the_files(written: WrittenTable) -> None:
+    stream = train_stream(open_table(written.uri), shuffle=None)
+    assert ids_of(stream) == ids_of(stream)
+    assert Counter(ids_of(stream)) == Counter(written.ids["train"])
+
+
+class LateVentilator(ConcurrentVentilator):
+    """Hands out the last row group while it is asked whether it is done: the moment petastorm's pool misjudges."""
+
+    def _ventilate(self) -> None:
+        hand_out = self._ventilate_fn
+
+        def hand_out_later(**item: object) -> None:
+            time.sleep(0.02)  # the workers run idle meanwhile
+            hand_out(**item)
+
+        self._ventilate_fn = hand_out_later
+        super()._ventilate()
+
+    def completed(self) -> bool:
+        thread = self._ventilation_thread
+        last = self._current_item_to_ventilate == len(self._items_to_ventilate) - 1
+        if last and thread is not None and threading.current_thread() is not thread:
+            thread.join(timeout=1)
+        return super().completed()
+
+
+def test_petastorms_own_pool_loses_rows_and_is_caught(written: WrittenTable) -> None:
+    stream = train_stream(open_table(written.uri))
+    with (
+        mock.patch("petastorm.reader.ConcurrentVentilator", LateVentilator),
+        mock.patch.object(row_loss, "WholeEpochPool", ThreadPool),
+        pytest.raises(JobError, match=r"split train .* gave \d+ rows in epoch 1, its footers promise 93"),
+    ):
+        ids_of(stream)
+
+
+def test_our_pool_loses_nothing_in_the_same_race(written: WrittenTable) -> None:
+    stream = train_stream(open_table(written.uri))
+    with mock.patch("petastorm.reader.ConcurrentVentilator", LateVentilator):
+        assert Counter(ids_of(stream)) == Counter(written.ids["train"])
+
+
+def test_a_missing_row_group_reaches_the_caller_as_one_line(written: WrittenTable) -> None:
+    table = open_table(written.uri)
+    more = tuple(replace(file, rows=file.rows + 8) for file in table.files)
+    stream = train_stream(replace(table, files=more))
+    with pytest.raises(JobError, match="gave 93 rows in epoch 1, its footers promise 133"), original_errors(stream):
+        for _ in stream.dataset():
+            pass
+
+
+def test_a_reader_error_reaches_the_caller_with_its_cause(written: WrittenTable) -> None:
+    table = open_table(written.uri)
+    gone = tuple(replace(file, path=file.path.replace("part-0", "part-9")) for file in table.files)
+    stream = train_stream(replace(table, files=gone))
+    with pytest.raises(JobError, match=r"reading the split train .* failed: .*part-9"), original_errors(stream):
+        for _ in stream.dataset():
+            pass
+
+
+def test_the_last_batch_is_filled_with_rows_of_weight_zero(written: WrittenTable) -> None:
+    stream = train_stream(open_table(written.uri))
+    batches = list(stream.dataset())
+    assert len(batches) == stream.steps == 6
+    weights = np.stack([weight.numpy()[:, 0] for _, _, weight in batches])
+    assert weights.shape == (6, 16)
+    assert weights.sum() == 93
+    assert weights[-1].tolist() == [1.0] * 13 + [0.0] * 3
+    last = batches[-1][0]["scale_0"].numpy()
+    assert np.array_equal(last[13:], last[:3])
+
+
+def test_pixels_and_labels_arrive_as_they_were_written(written: WrittenTable) -> None:
+    table = open_table(written.uri)
+    stream = train_stream(table, shuffle=None)
+    rows = [
+        (chunk["image_0"][row], chunk["image_1"][row], chunk["label"][row])
+        for chunk in stream.encoded()
+        for row in range(len(chunk["label"]))
+    ]
+    (images, labels, _), *_ = stream.dataset()
+    assert images["scale_0"].dtype == tf.uint8
+    assert labels.shape == (16, 1)
+    for place in range(16):
+        for scale in (0, 1):
+            expected = simplejpeg.decode_jpeg(rows[place][scale])
+            assert np.array_equal(images[f"scale_{scale}"].numpy()[place], expected)
+        assert labels.numpy()[place, 0] == rows[place][2]
+
+
+def test_a_reader_left_half_way_lets_go_of_what_it_read(written: WrittenTable) -> None:
+    pools = []
+
+    class Noted(row_loss.WholeEpochPool):
+        def __init__(self, *args: object, **settings: object) -> None:
+            super().__init__(*args, **settings)
+            pools.append(self)
+
+    with mock.patch.object(row_loss, "WholeEpochPool", Noted):
+        rows = train_stream(open_table(written.uri), shuffle=None).encoded()
+        next(rows)
+        rows.close()
+    (pool,) = pools
+    assert pool.results_qsize() == 0
+    assert not any(worker.is_alive() for worker in pool._workers)
+
+
+def test_reading_prints_nothing(written: WrittenTable, capfd: pytest.CaptureFixture[str]) -> None:
+    ids_of(train_stream(open_table(written.uri)))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_petastorm_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"petastorm 0\.14\.0 is installed.*pip install petastorm==0\.13\.1"):
+        row_loss.check_version("0.14.0")

@@ -1,0 +1,116 @@
+"""Metrics, report and card against numbers worked out by hand."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny_table import WrittenTable
+
+from cluster.errors import UsageError
+from training.card import DataCard, ModelCard, installed_versions, load_card, model_id
+from training.metrics import binary_metrics, roc_points, youden_threshold
+from training.report import judge, metrics_table, save_report
+from training.table import open_table
+
+LABELS = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
+SCORES = [0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 0.35, 0.7, 0.8, 0.9]
+
+
+def test_the_table_at_a_threshold() -> None:
+    metrics = binary_metrics(LABELS, SCORES, 0.6)
+    # Pairs won by the positive: 0.35 beats 3, 0.7 beats 5, 0.8 beats 5 and ties one, 0.9 beats 6.
+    assert metrics.auc == pytest.approx((3 + 5 + 5.5 + 6) / 24)
+    assert metrics.threshold == 0.6
+    assert metrics.sensitivity == metrics.recall == 3 / 4
+    assert metrics.specificity == 4 / 6
+    assert metrics.precision == 3 / 5
+    assert (metrics.patches, metrics.positives) == (10, 4)
+
+
+def test_a_probability_equal_to_the_threshold_is_positive() -> None:
+    assert binary_metrics([0, 1], [0.2, 0.5], 0.5).sensitivity == 1
+
+
+def test_precision_is_zero_where_nothing_is_found() -> None:
+    assert binary_metrics([0, 1], [0.2, 0.5], 0.9).precision == 0
+
+
+def test_youden_takes_the_best_cut() -> None:
+    # At 0.7: 3 of 4 found, 1 of 6 wrong: 0.583; at 0.35: 4 of 4 found, 3 of 6 wrong: 0.5.
+    assert youden_threshold(LABELS, SCORES) == 0.7
+    assert youden_threshold([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4]) == 0.3
+
+
+def test_youden_gives_a_probability_even_for_a_model_that_is_always_wrong() -> None:
+    assert youden_threshold([1, 1, 0, 0], [0.1, 0.2, 0.3, 0.4]) in {0.1, 0.2, 0.3, 0.4}
+
+
+def test_the_curve_goes_from_corner_to_corner() -> None:
+    curve = roc_points([0, 1], [0.2, 0.5])
+    assert list(zip(curve.false_positive_rate, curve.true_positive_rate, strict=True)) == [(0, 0), (0, 1), (1, 1)]
+
+
+def test_the_report_holds_table_numbers_and_curve(tmp_path: Path) -> None:
+    judged = {"validation": judge(LABELS, SCORES, 0.6), "test": judge([0, 1], [0.2, 0.5], 0.6)}
+    table = save_report(tmp_path, "By hand", judged)
+    assert "| sensitivity | 0.75000 | 0.00000 |" in table.splitlines()
+    assert "| patches | 10 | 2 |" in table.splitlines()
+    assert (
+        (tmp_path / "metrics.md").read_text()
+        == table
+        == metrics_table("By hand", {name: entry.metrics for name, entry in judged.items()})
+    )
+    assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["precision"] == 0.6
+    with Image.open(tmp_path / "roc.png") as plot:
+        assert plot.format == "PNG"
+        assert len(plot.convert("RGB").getcolors(100_000) or []) > 10
+
+
+def written_card(written: WrittenTable, model: Path) -> ModelCard:
+    model.write_bytes(b"weights")
+    return ModelCard(
+        model_id=model_id(model),
+        recipe=written.recipe,
+        data=DataCard.of(open_table(written.uri)),
+        versions=installed_versions(),
+        metrics={"validation": binary_metrics(LABELS, SCORES, 0.6)},
+        created_at=datetime.now(UTC),
+    )
+
+
+def test_a_card_comes_back_as_it_was_saved(written: WrittenTable, tmp_path: Path) -> None:
+    card = written_card(written, tmp_path / "model.keras")
+    assert card.save(tmp_path / "model.keras") == tmp_path / "model.json"
+    again = load_card(tmp_path / "model.keras")
+    assert again == card
+    assert again.data.rows == {"train": {"0": 51, "1": 42}, "validation": {"0": 21, "1": 22}}
+    assert again.data.slides["validation"] == {"tumor_03": 43}
+    assert {"python", "keras", "histospark"} <= again.versions.keys()
+
+
+def test_a_card_that_is_missing_broken_or_of_another_model_is_refused(written: WrittenTable, tmp_path: Path) -> None:
+    model = tmp_path / "model.keras"
+    with pytest.raises(UsageError, match=r"there is no .*model\.keras"):
+        load_card(model)
+    card = written_card(written, model)
+    with pytest.raises(UsageError, match=r"there is no .*model\.json"):
+        load_card(model)
+    card.save(model)
+    model.write_bytes(b"other weights")
+    with pytest.raises(UsageError, match=f"describes the model {card.model_id}"):
+        load_card(model)
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(UsageError, match="is no model card"):
+        load_card(model)
+
+
+def test_metrics_report_and_card_load_without_tensorflow() -> None:
+    code = (
+        "import sys, training.metrics, training.report, training.card\n"
+        "assert not {'tensorflow', 'keras', 'matplotlib.pyplot'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
