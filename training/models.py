@@ -1,5 +1,6 @@
 """The models: one Inception V3 tower per scale, joined to one tumor probability (Liu et al. 2017)."""
 
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -72,8 +73,11 @@ def _tower(name: str, window: int, training: Training, weights: Path | None) -> 
 
 def _load(tower: keras.Model, weights: Path) -> None:
     try:
-        tower.load_weights(weights)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns of layers that it finds no weights for, and leaves them random.
+            warnings.simplefilter("error", UserWarning)
+            tower.load_weights(weights)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"training.weights: {weights} does not hold Inception V3 without its top ({reason}); {REMEDY}"

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from tiny_table import SLIDES, Rows, WrittenTable, tiny_recipe, write_table
+
+from tests.training.tiny_table import SLIDES, Rows, WrittenTable, tiny_recipe, write_table
 
 
 @pytest.fixture(scope="session")

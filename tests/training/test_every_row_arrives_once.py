@@ -12,9 +12,9 @@ import simplejpeg
 import tensorflow as tf
 from petastorm.workers_pool.thread_pool import ThreadPool
 from petastorm.workers_pool.ventilator import ConcurrentVentilator
-from tiny_table import WINDOW, WrittenTable
 
 from cluster.errors import JobError, UsageError
+from tests.training.tiny_table import WINDOW, WrittenTable
 from training import row_loss
 from training.stream import Shuffle, SplitStream, original_errors
 from training.table import PatchTable, open_table

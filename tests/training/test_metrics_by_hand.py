@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny_table import WrittenTable
 
 from cluster.errors import UsageError
+from tests.training.tiny_table import WrittenTable
 from training.card import DataCard, ModelCard, installed_versions, load_card, model_id
 from training.metrics import binary_metrics, roc_points, youden_threshold
 from training.report import judge, metrics_table, save_report

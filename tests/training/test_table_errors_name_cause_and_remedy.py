@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tiny_table import SLIDES, WrittenTable, tiny_recipe, write_table
 
 from cluster.errors import UsageError
 from preprocessing.schema import FOOTER_VERSION, UNLABELED
+from tests.training.tiny_table import SLIDES, WrittenTable, tiny_recipe, write_table
 from training.table import check_recipe, check_trainable, open_table
 
 Make = Callable[..., WrittenTable]
