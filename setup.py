@@ -43,7 +43,7 @@ setup(
     version="0.1.0",
     description="Whole-slide pathology at cluster scale: Spark patch tables, multi-scale training, heatmaps",
     python_requires=">=3.11,<3.12",
-    packages=["histospark", "preprocessing", "training", "inference", "cluster", "conf"],
+    packages=["histospark", "histospark.drawing", "preprocessing", "training", "inference", "cluster", "conf"],
     package_data={"conf": ["*.yaml"]},
     install_requires=CORE,
     extras_require=EXTRAS,

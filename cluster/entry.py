@@ -1,6 +1,7 @@
 """How a command starts and ends: one line for a person, an exit code for a scheduler, the traceback in a log."""
 
 import logging
+import os
 import sys
 import tempfile
 import traceback
@@ -21,8 +22,9 @@ def run_command(command: click.Command, arguments: Sequence[str] | None = None) 
     Returns:
         0 good, 1 failed, 2 wrong use, 3 some slides failed.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    logging.getLogger("py4j").setLevel(logging.ERROR)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells errors only, here and in Spark's workers
+    logging.getLogger("histospark").setLevel(logging.INFO)
     try:
         args = None if arguments is None else list(arguments)
         return int(command.main(args=args, standalone_mode=False) or ExitCode.GOOD)
