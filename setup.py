@@ -44,7 +44,7 @@ setup(
     description="Whole-slide pathology at cluster scale: Spark patch tables, multi-scale training, heatmaps",
     python_requires=">=3.11,<3.12",
     packages=["histospark", "histospark.drawing", "preprocessing", "training", "inference", "cluster", "conf"],
-    package_data={"conf": ["*.yaml"]},
+    package_data={"conf": ["*.yaml"], "cluster": ["log4j2.properties"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["histospark=histospark.cli:main"]},

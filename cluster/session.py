@@ -4,11 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from cluster.java import ensure_java
+
+_LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
 
 @contextmanager
@@ -27,10 +29,12 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
         ensure_java()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         master = master or "local[*]"
-        builder = builder.config("spark.log.level", "ERROR").config("spark.ui.showConsoleProgress", "false")
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
+        builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_LOG_SETTINGS}")
     if master:
         builder = builder.master(master)
         if master.startswith("local"):
+            os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
             # Nobody watches the UI of a local run, and its workers are on this machine.
             builder = builder.config("spark.ui.enabled", "false").config("spark.driver.bindAddress", "127.0.0.1")
             builder = builder.config("spark.driver.host", "127.0.0.1")
@@ -39,11 +43,3 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
         yield spark
     finally:
         spark.stop()
-
-
-def histospark_version() -> str:
-    """Version of the installed distribution; code shipped with --py-files has none."""
-    try:
-        return version("histospark")
-    except PackageNotFoundError:
-        return "not installed"

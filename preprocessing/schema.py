@@ -79,12 +79,16 @@ def refuse_other_version(metadata: Mapping[bytes, bytes] | None, path: str) -> N
 
 
 def check_table_version(store: Store) -> None:
-    """Look at one shard of an existing table before anything is added to it.
+    """Look at one whole shard of an existing table before anything is added to it.
 
     Raises:
         UsageError: the table is of another schema version.
     """
-    shard = next((path for path in store.files("patches") if path.endswith(".parquet")), None)
-    if shard is not None:
-        with store.fs.open(shard, "rb") as file:
-            refuse_other_version(pq.read_schema(file).metadata, shard)
+    for path in store.files("patches"):
+        try:
+            with store.fs.open(path, "rb") as file:
+                schema = pq.read_schema(file)
+        except pa.ArrowInvalid:  # no Parquet file: left by a dead run, and cleared by this one
+            continue
+        refuse_other_version(schema.metadata, path)
+        break

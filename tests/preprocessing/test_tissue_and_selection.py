@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chispa import assert_df_equality
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from preprocessing.recipe import Sampling, Tissue
 from preprocessing.selection import select
@@ -45,6 +45,11 @@ def candidates() -> pd.DataFrame:
     return frame
 
 
+def as_table(spark: SparkSession, frame: pd.DataFrame) -> DataFrame:
+    with_nulls = frame.astype(object).where(frame.notna(), None)
+    return spark.createDataFrame(with_nulls, "slide_id string, patch_id long, label double")
+
+
 @pytest.mark.parametrize(("ratio", "most"), [(1.0, 10), (0.5, 0), (2.3, 40), (0.0, 3), (9.0, 1000)])
 def test_all_tumors_and_the_normals_with_the_lowest_hash(spark: SparkSession, ratio: float, most: int) -> None:
     frame = candidates()
@@ -53,9 +58,6 @@ def test_all_tumors_and_the_normals_with_the_lowest_hash(spark: SparkSession, ra
         tumors = slide[slide["label"] > 0]
         others = slide[~(slide["label"] > 0)].sort_values("patch_id")
         expected += [tumors, others.head(math.ceil(ratio * len(tumors)) if name == "tumor" else most)]
-    as_spark = {
-        key: spark.createDataFrame(value.astype(object).where(value.notna(), None), "slide_id string, patch_id long, label double")
-        for key, value in {"all": frame, "expected": pd.concat(expected)}.items()
-    }  # fmt: skip
-    chosen = select(as_spark["all"].repartition(5), Sampling(normals_per_tumor=ratio, from_slides_without_tumor=most))
-    assert_df_equality(chosen, as_spark["expected"], ignore_row_order=True)
+    sampling = Sampling(normals_per_tumor=ratio, from_slides_without_tumor=most)
+    chosen = select(as_table(spark, frame).repartition(5), sampling)
+    assert_df_equality(chosen, as_table(spark, pd.concat(expected)), ignore_row_order=True)
