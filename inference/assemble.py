@@ -51,9 +51,10 @@ def assemble(entry: SlideEntry, recipe: Recipe, model_id: str, staging: str) -> 
     heatmap = probability_map(xy, probability, recipe.tiling, downsample)
     lesions = find_lesions(heatmap, settings.threshold, settings.lesion_radius)
     score = slide_score(entry.slide_id, heatmap, len(lesions), settings.threshold, info.mpp, model_id)
-    title = f"{entry.slide_id}   score {score.score:.3f}   {len(lesions)} lesions   model {model_id}"
+    title = f"{entry.slide_id}\nscore {score.score:.3f}, lesions {len(lesions)}, model {model_id}"
     size = (info.width, info.height)
-    picture = heatmap_png(title, thumbnail, size, heatmap, truth_outlines(entry), lesions)
+    truth = truth_outlines(entry, recipe.tiling.labels.source)
+    picture = heatmap_png(title, thumbnail, size, heatmap, truth, lesions)
     store.write_bytes(picture, HEATMAP.format(entry.slide_id))
     write_shard(score.table(), store, SCORE.format(entry.slide_id))
     store.write_bytes(lesions_csv(entry.slide_id, lesions), LESIONS.format(entry.slide_id))

@@ -1,7 +1,8 @@
 """What computes probabilities: a model, loaded once per worker process."""
 
 from collections.abc import Sequence
-from functools import cache
+from contextlib import suppress
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -35,8 +36,9 @@ class KerasEngine:
         from keras.saving import load_model  # noqa: PLC0415
 
         if not tf.config.list_physical_devices("GPU"):
-            tf.config.threading.set_intra_op_parallelism_threads(1)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
+            with suppress(RuntimeError):  # a process where TensorFlow already runs keeps its threads
+                tf.config.threading.set_intra_op_parallelism_threads(1)
+                tf.config.threading.set_inter_op_parallelism_threads(1)
         self._model = load_model(path, compile=False, safe_mode=True)
         self._batch_size = batch_size
 
@@ -53,7 +55,7 @@ class KerasEngine:
         return np.concatenate(parts).astype(np.float32)
 
 
-@cache
+@lru_cache(maxsize=1)
 def engine(path: str, batch_size: int) -> Engine:
-    """The engine of this worker process; the model is read at the first call."""
+    """The engine of this worker process; the model is read at the first call, and one is kept in memory."""
     return KerasEngine(path, batch_size)

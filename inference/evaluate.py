@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from cluster.errors import ExitCode, UsageError
@@ -15,7 +16,6 @@ from inference.predict import PREDICTIONS, prediction_recipe
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.labels import Truth, open_truth
 from preprocessing.recipe import Recipe
-from preprocessing.recipe_file import load_recipe
 from preprocessing.slides import Slide
 from preprocessing.survey import center_fractions, is_positive
 from training.card import ModelCard
@@ -74,6 +74,17 @@ def _labels(truth: Truth, origins: NDArray[np.int32], recipe: Recipe) -> NDArray
     return labels
 
 
+def saved_recipe(predictions: Store) -> Recipe:
+    """The recipe that `infer` left in its output folder, on whatever file system.
+
+    Raises:
+        UsageError: no predictions there.
+    """
+    if not (predictions.exists("model.json") and predictions.exists("recipe.yaml")):
+        raise UsageError(f"{predictions.uri} holds no predictions; give the --out folder of histospark infer")
+    return Recipe.model_validate(yaml.safe_load(predictions.read_bytes("recipe.yaml")))
+
+
 def evaluate_predictions(predictions: str, entries: Sequence[SlideEntry], out: Path) -> tuple[BinaryMetrics, str]:
     """Compare predictions with the truth and write `metrics.md`, `metrics.json` and `roc.png`.
 
@@ -91,9 +102,7 @@ def evaluate_predictions(predictions: str, entries: Sequence[SlideEntry], out: P
         UsageError: no predictions there, or no slide with both classes.
     """
     store = Store(predictions)
-    if not store.exists("model.json"):
-        raise UsageError(f"{predictions} holds no predictions; give the --out folder of histospark infer")
-    recipe = prediction_recipe(load_recipe(store.path("recipe.yaml")))
+    recipe = prediction_recipe(saved_recipe(store))
     threshold = ModelCard.model_validate_json(store.read_bytes("model.json")).metrics["validation"].threshold
     slides = list(judged_slides(store, entries, recipe))
     labels = np.concatenate([slide.labels for slide in slides] or [np.zeros(0, bool)])
@@ -116,8 +125,7 @@ def evaluate_predictions(predictions: str, entries: Sequence[SlideEntry], out: P
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
 def evaluate(predictions: str, slides: str, out: Path) -> ExitCode:
     """Compare predictions with annotations: metric table and ROC curve in OUT."""
-    recipe_file = Store(predictions).path("recipe.yaml")
-    recipe = load_recipe(recipe_file)
+    recipe = saved_recipe(Store(predictions))
     _, table = evaluate_predictions(predictions, inventory(slides, recipe.tiling, recipe.seed), out)
     click.echo(table)
     return ExitCode.GOOD

@@ -1,12 +1,16 @@
 """The heatmap that people look at: slide and probabilities side by side, with the truth where it is known."""
 
 import io
+import math
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from inference.lesions import Lesion
@@ -15,7 +19,9 @@ from inference.probability_map import ProbabilityMap
 Outline = NDArray[np.float64]
 
 _LONGEST_INCHES = 9.0
-_TRUTH_COLOR = "#00b050"
+_LONGEST_CELLS = 450  # along the longer side of a slide; each cell gets two pixels or more, so none falls out
+_TRUTH_COLOR: Final = "#006b2d"  # darker than any green of the color scale
+_OPACITY = (0.06, 0.65)  # of probability 0 and of 1
 
 
 def heatmap_png(
@@ -29,10 +35,10 @@ def heatmap_png(
     """Draw a slide beside its probabilities.
 
     Args:
-        title: one line.
+        title: a line or two.
         thumbnail: (h, w, 3) uint8 RGB of the whole slide.
         size: width and height of the slide, level-0 pixels.
-        heatmap: its probabilities.
+        heatmap: its probabilities; where cells are smaller than pixels, the highest of a few is shown.
         truth: rings (n, 2) of annotated areas, level-0 pixels; may be empty.
         lesions: found ones, marked by crosses.
 
@@ -42,28 +48,31 @@ def heatmap_png(
     width, height = size
     scale = _LONGEST_INCHES / max(width, height)
     panel = (max(width * scale, 3.0), max(height * scale, 2.0))
-    figure = Figure(figsize=(2 * panel[0] + 1.5, panel[1] + 0.8), dpi=100, layout="constrained")
+    figure = Figure(figsize=(2 * panel[0] + 1.5, panel[1] + 1.0), dpi=100, layout="constrained")
     figure.suptitle(title)
     plain, judged = figure.subplots(1, 2, sharex=True, sharey=True)
     outlines = list(truth)
+    shown = heatmap.coarser(max(1, math.ceil(max(size) / (heatmap.step * _LONGEST_CELLS))))
     for axes in (plain, judged):
         axes.imshow(thumbnail, extent=(0, width, height, 0), interpolation="antialiased")
-        _draw_truth(axes, outlines)
-        axes.set_xlim(0, width)
-        axes.set_ylim(height, 0)
         axes.set_xticks([])
         axes.set_yticks([])
     picture = judged.imshow(
-        heatmap.values,  # NaN, where nothing was judged, stays transparent
-        extent=heatmap.extent(),
-        cmap="turbo",
+        shown.values,  # NaN, where nothing was judged, stays transparent
+        extent=shown.extent(),
+        cmap=_fading_colors(),
         norm=Normalize(0, 1),
-        alpha=0.55,
         interpolation="nearest",
     )
+    for axes in (plain, judged):
+        _draw_truth(axes, outlines)
+        axes.set_xlim(0, width)
+        axes.set_ylim(height, 0)
     if lesions:
-        judged.plot([lesion.x for lesion in lesions], [lesion.y for lesion in lesions], "x", color="white", mew=2)
-    plain.set_xlabel("slide" + (", annotated tumor outlined" if outlines else ", no annotation"))
+        halo = [withStroke(linewidth=4, foreground="black")]
+        x, y = [lesion.x for lesion in lesions], [lesion.y for lesion in lesions]
+        judged.plot(x, y, "x", color="white", markersize=7, markeredgewidth=2, path_effects=halo)
+    plain.set_xlabel("slide" + (", annotation outlined" if outlines else ", no annotation"))
     judged.set_xlabel("probability of tumor" + (", lesions crossed" if lesions else ", no lesion found"))
     figure.colorbar(picture, ax=judged, label="probability of tumor", fraction=0.05)
     buffer = io.BytesIO()
@@ -71,6 +80,14 @@ def heatmap_png(
     return buffer.getvalue()
 
 
+def _fading_colors() -> ListedColormap:
+    """Blue to red, more opaque the higher the probability: what is called normal still looks like tissue."""
+    colors = matplotlib.colormaps["turbo"](np.linspace(0.1, 0.95, 256))
+    colors[:, 3] = np.linspace(*_OPACITY, 256)
+    return ListedColormap(colors)
+
+
 def _draw_truth(axes: Axes, outlines: Iterable[Outline]) -> None:
+    halo = [withStroke(linewidth=4, foreground="white")]
     for ring in outlines:
-        axes.plot(ring[:, 0], ring[:, 1], color=_TRUTH_COLOR, linewidth=1.5)
+        axes.plot(ring[:, 0], ring[:, 1], color=_TRUTH_COLOR, linewidth=2, path_effects=halo)

@@ -22,10 +22,10 @@ def infer_wave(
     """Run the model over a wave of slides and publish the good ones.
 
     Args:
-        spark: the session; the model was shipped by `SparkContext.addFile`.
+        spark: the session; the model was sent by `ship_model`.
         entries: the slides.
         recipe: from `prediction_recipe`.
-        model: name of the model file.
+        model: name under which the model was sent.
         model_id: short hash of that file.
         table: of the predictions.
 

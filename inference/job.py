@@ -3,12 +3,16 @@
 Runs as `histospark infer` and as `spark-submit inference/job.py`.
 """
 
+import hashlib
+import json
+import shutil
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import click
+from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from cluster.entry import run_command
@@ -53,12 +57,36 @@ def run_inference(
     table = SlideTable(Store(out), PREDICTIONS, companions=(HEATMAP, SCORE, LESIONS))
     save_recipe(recipe, out)
     table.store.write_bytes(card.model_dump_json(indent=2).encode(), "model.json")
-    spark.sparkContext.addFile(str(model))
-    batch = Batch(spark, "infer", table, f"{grid_recipe.recipe_id}-{card.model_id}", wave)
-    do_wave = partial(infer_wave, spark, recipe=grid_recipe, model=model.name, model_id=card.model_id, table=table)
+    shipped = ship_model(spark, model, card.model_id)
+    batch = Batch(spark, "infer", table, inference_id(recipe, card.model_id), wave)
+    do_wave = partial(infer_wave, spark, recipe=grid_recipe, model=shipped, model_id=card.model_id, table=table)
     summary = batch.run(entries, do_wave)
     join_lesions(table.store)
     return summary
+
+
+def inference_id(recipe: Recipe, model_id: str) -> str:
+    """What the ledger compares with earlier runs: a hash of all settings that shape an output, and the model."""
+    shaping = [prediction_recipe(recipe).recipe_id, recipe.inference.threshold, recipe.inference.lesion_radius]
+    return f"{hashlib.sha256(json.dumps(shaping).encode()).hexdigest()[:12]}-{model_id}"
+
+
+def ship_model(spark: SparkSession, model: Path, model_id: str) -> str:
+    """Send a model to the workers under a name of its own: Spark never replaces a file it has sent.
+
+    Args:
+        spark: the session; a copy of the model stays with it until it ends, for workers that join late.
+        model: the file.
+        model_id: short hash of that file.
+
+    Returns:
+        The name for `SparkFiles.get`.
+    """
+    copy = Path(SparkFiles.getRootDirectory()) / f"{model_id}{model.suffix}"
+    if not copy.exists():
+        shutil.copyfile(model, copy)
+        spark.sparkContext.addFile(str(copy))
+    return copy.name
 
 
 def refuse_other_geometry(card: ModelCard, recipe: Recipe) -> None:

@@ -27,8 +27,9 @@ def find_lesions(heatmap: ProbabilityMap, threshold: float, radius: int) -> list
     Returns:
         Highest probability first; at most the slide's area over the disk's.
     """
+    limit = float(np.float32(threshold))  # as exact as the probabilities, so that an equal one is not above it
     left = np.nan_to_num(heatmap.values, nan=-1.0)
-    reach = int(radius // heatmap.step)
+    reach = int(radius / heatmap.step)
     offsets = np.arange(-reach, reach + 1)
     disk = offsets[:, None] ** 2 + offsets[None, :] ** 2 <= (radius / heatmap.step) ** 2
     padded = np.pad(left, reach, constant_values=-1.0)
@@ -36,7 +37,7 @@ def find_lesions(heatmap: ProbabilityMap, threshold: float, radius: int) -> list
     while True:
         row, column = np.unravel_index(int(padded.argmax()), padded.shape)
         best = float(padded[row, column])
-        if best <= threshold:
+        if best <= limit:
             return found
         found.append(Lesion(*heatmap.center(int(row) - reach, int(column) - reach), best))
         around = padded[row - reach : row + reach + 1, column - reach : column + reach + 1]

@@ -34,7 +34,7 @@ PREDICTION_SCHEMA: Final = pa.schema(
 
 
 def prediction_recipe(recipe: Recipe) -> Recipe:
-    """The recipe with the prediction grid in place of the training grid: its stride, its tissue limit, no labels."""
+    """The recipe with the prediction grid in place of the training grid: its stride and its tissue limit."""
     tissue = recipe.tiling.tissue.model_copy(update={"min_fraction": recipe.inference.min_tissue})
     tiling = recipe.tiling.model_copy(update={"stride": recipe.inference.stride, "tissue": tissue})
     return recipe.model_copy(update={"tiling": tiling})
@@ -49,7 +49,7 @@ def predict(
         units: `slide_id string, shard int`, one row a unit.
         entries: the slides of these units, by slide_id; travels to the workers.
         recipe: from `prediction_recipe`.
-        model: name of the model file, shipped by `SparkContext.addFile`.
+        model: name under which the model was sent, for `SparkFiles.get`.
         model_id: short hash of that file, noted in every row.
         staging: URI; `slide_id=I/*.parquet` appear below it.
 

@@ -41,6 +41,17 @@ class ProbabilityMap:
         left, top = (first - self.step / 2 for first in self.first)
         return left, left + columns * self.step, top + rows * self.step, top
 
+    def coarser(self, factor: int) -> "ProbabilityMap":
+        """The same area in cells of `factor` x `factor`, each with their highest probability."""
+        rows, columns = (-(-length // factor) for length in self.values.shape)
+        padding = [
+            (0, cells * factor - length) for cells, length in zip((rows, columns), self.values.shape, strict=True)
+        ]
+        padded = np.pad(self.values, padding, constant_values=np.nan)
+        values = np.fmax.reduce(padded.reshape(rows, factor, columns, factor), axis=(1, 3))
+        shift = (factor - 1) / 2 * self.step
+        return ProbabilityMap(values, (self.first[0] + shift, self.first[1] + shift), self.step * factor)
+
 
 def probability_map(
     xy: NDArray[np.int32], probability: NDArray[np.float32], tiling: Tiling, downsample: float

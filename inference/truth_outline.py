@@ -1,6 +1,7 @@
 """The outline of what is annotated, for pictures: rings in level-0 pixels."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,20 +12,21 @@ from preprocessing.inventory import SlideEntry
 from preprocessing.slides import Slide
 
 
-def truth_outlines(entry: SlideEntry) -> list[NDArray[np.float64]]:
+def truth_outlines(entry: SlideEntry, source: Literal["polygons", "mask"]) -> list[NDArray[np.float64]]:
     """Rings of the annotation beside a slide.
 
     Args:
-        entry: the slide; its polygons are taken before its mask.
+        entry: the slide.
+        source: what counts where it has both, as in `Labels`.
 
     Returns:
         (n, 2) float64 each, level-0 pixels; none where nothing is annotated. Memory: the annotation, or the coarsest
         level of the mask.
     """
+    if entry.mask is not None and (source == "mask" or entry.annotation is None):
+        return _mask_rings(entry.mask)
     if entry.annotation is not None:
         return [ring for region in read_regions(entry.annotation) for ring in _rings(region)]
-    if entry.mask is not None:
-        return _mask_rings(entry.mask)
     return []
 
 

@@ -1,0 +1,42 @@
+"""The engine computes what the model computes, in batches, and executes nothing that a model file brings along."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from inference.engine import KerasEngine
+from tests.inference.color_model import expected_probability
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
+def test_a_last_batch_that_is_not_full_changes_nothing(tiny_model: keras.Model, model_file: Path, count: int) -> None:
+    rng = np.random.default_rng(count)
+    around = rng.integers(100, 220, (count, 2, 1, 1, 3))
+    noise = rng.integers(-30, 30, (count, 2, 80, 80, 3))
+    pixels = (around + noise).astype(np.uint8)
+    images = [pixels[:, 0], pixels[:, 1]]
+    got = KerasEngine(str(model_file), batch_size=16).predict(images)
+    assert got.shape == (count,)
+    assert got.dtype == np.float32
+    whole = tiny_model.predict({"scale_0": images[0], "scale_1": images[1]}, batch_size=count, verbose=0)[:, 0]
+    np.testing.assert_allclose(got, whole, atol=1e-6)
+    np.testing.assert_allclose(got, expected_probability(pixels.mean(axis=(2, 3))), atol=1e-5)
+    assert count == 1 or np.ptp(got) > 0.05
+
+
+def test_code_in_a_model_file_is_refused_and_not_run(tmp_path: Path) -> None:
+    trace, file = tmp_path / "it ran", tmp_path / "model.keras"
+    pixels = keras.Input((80, 80, 3), name="scale_0")
+    place = str(trace)
+    layer = keras.layers.Lambda(lambda x: (__import__("pathlib").Path(place).touch(), x)[1])
+    mean = keras.layers.GlobalAveragePooling2D()(layer(pixels))
+    keras.Model({"scale_0": pixels}, keras.layers.Dense(1)(mean)).save(file)
+    trace.unlink()
+    keras.saving.load_model(file, compile=False, safe_mode=False)
+    assert trace.exists()  # so it does no harm by luck alone
+    trace.unlink()
+    with pytest.raises(ValueError, match=r"[Ll]ambda"):
+        KerasEngine(str(file), batch_size=4)
+    assert not trace.exists()

@@ -1,0 +1,75 @@
+"""What is outlined in pictures is what is annotated: the polygons themselves, or the edge of the mask."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import openslide
+import pytest
+import shapely
+import tifffile
+
+from inference.truth_outline import truth_outlines
+from preprocessing.inventory import SlideEntry
+
+TUMORS = ("tumor_01", "tumor_02")
+
+
+def polygons(xml: Path) -> dict[str, list[np.ndarray]]:
+    found: dict[str, list[np.ndarray]] = {}
+    for annotation in ET.parse(xml).getroot().iter("Annotation"):
+        corners = [(float(c.attrib["X"]), float(c.attrib["Y"])) for c in annotation.iter("Coordinate")]
+        found.setdefault(annotation.attrib["PartOfGroup"], []).append(np.array(corners))
+    return found
+
+
+@pytest.mark.parametrize("slide_id", TUMORS)
+def test_outlines_of_an_xml_are_its_polygons(drawn: Path, slide_id: str) -> None:
+    xml = drawn / f"{slide_id}.xml"
+    rings = truth_outlines(SlideEntry(slide_id, str(drawn / f"{slide_id}.tif"), annotation=str(xml)), "polygons")
+    wanted = [corners for group in polygons(xml).values() for corners in group]
+    assert len(rings) == len(wanted) > 0
+    for ring, corners in zip(rings, wanted, strict=True):
+        np.testing.assert_array_equal(ring[: len(corners)], corners)
+        np.testing.assert_array_equal(ring[-1], ring[0])
+
+
+@pytest.mark.parametrize("slide_id", TUMORS)
+def test_outlines_of_a_mask_lie_within_a_mask_pixel_of_the_polygons(drawn: Path, slide_id: str) -> None:
+    mask = drawn / f"{slide_id}_mask.tif"
+    with openslide.OpenSlide(str(mask)) as handle:
+        pixel = handle.level_downsamples[-1]
+    drawn_by_hand = polygons(drawn / f"{slide_id}.xml")
+    tumor = shapely.union_all([shapely.Polygon(corners) for corners in drawn_by_hand["Tumor"]])
+    holes = [shapely.Polygon(c) for group, cs in drawn_by_hand.items() if group != "Tumor" for c in cs]
+    edge = shapely.boundary(shapely.difference(tumor, shapely.union_all(holes)))
+    rings = truth_outlines(SlideEntry(slide_id, str(drawn / f"{slide_id}.tif"), mask=str(mask)), "polygons")
+    assert len(rings) > 0
+    outline = shapely.union_all([shapely.LineString(ring) for ring in rings])
+    assert shapely.hausdorff_distance(outline, edge, densify=0.1) < pixel * np.sqrt(2)
+    for ring in rings:  # closed, so that no gap shows
+        np.testing.assert_array_equal(ring[-1], ring[0])
+
+
+def test_a_mask_at_the_rim_of_the_slide_is_outlined_there(tmp_path: Path) -> None:
+    pixels = np.zeros((256, 256), np.uint8)
+    pixels[:64, 192:] = 255
+    tifffile.imwrite(tmp_path / "mask.tif", pixels, tile=(128, 128))
+    (ring,) = truth_outlines(SlideEntry("s", "s.tif", mask=str(tmp_path / "mask.tif")), "polygons")
+    edge = shapely.LineString(ring)
+    assert shapely.hausdorff_distance(edge, shapely.boundary(shapely.box(192, 0, 256, 64)), densify=0.1) <= 1
+
+
+def test_a_slide_without_annotation_has_no_outlines() -> None:
+    assert truth_outlines(SlideEntry("s", "s.tif"), "polygons") == []
+
+
+def test_where_a_slide_has_both_the_one_that_makes_its_labels_is_drawn(drawn: Path) -> None:
+    beside = {"annotation": str(drawn / "tumor_01.xml"), "mask": str(drawn / "tumor_01_mask.tif")}
+    both = SlideEntry("tumor_01", str(drawn / "tumor_01.tif"), **beside)
+    for source, name in (("polygons", "annotation"), ("mask", "mask")):
+        alone = SlideEntry("tumor_01", both.path, **{name: beside[name]})
+        rings, wanted = truth_outlines(both, source), truth_outlines(alone, "polygons")
+        assert len(rings) == len(wanted) > 0
+        assert all(np.array_equal(ring, other) for ring, other in zip(rings, wanted, strict=True))
+    assert sum(map(len, truth_outlines(both, "mask"))) != sum(map(len, truth_outlines(both, "polygons")))
