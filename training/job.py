@@ -13,6 +13,7 @@ from preprocessing.hashing import stable_hash
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from training.card import DataCard, ModelCard, installed_versions, model_id
+from training.completeness import check_complete
 from training.evaluation import split_predictions
 from training.fit import MODEL_FILE, Epoch, compile_model, fit
 from training.metrics import BinaryMetrics, youden_threshold
@@ -74,6 +75,7 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
     table = open_table(patches_uri)
     check_recipe(table, recipe)
     check_trainable(table)
+    check_complete(table)
     folder = writable_folder(out)
     strategy = mirrored(replicas, recipe.training.batch_size)
     keras.utils.set_random_seed(stable_hash("weights", recipe.seed) % 2**31)

@@ -14,7 +14,7 @@ from fsspec.core import url_to_fs
 
 from cluster.errors import UsageError
 from preprocessing.recipe import Recipe
-from preprocessing.schema import FOOTER_RECIPE, FOOTER_RECIPE_ID, FOOTER_VERSION, SCHEMA_VERSION, UNLABELED
+from preprocessing.schema import FOOTER_RECIPE, FOOTER_RECIPE_ID, UNLABELED, refuse_other_version
 
 _LAYOUT = re.compile(r"(?:^|/)split=(?P<split>[^/]+)/slide_id=(?P<slide>[^/]+)/label=(?P<label>[^/]+)/[^/]+\.parquet$")
 _IMAGE_COLUMN = re.compile(r"image_\d+")
@@ -115,7 +115,7 @@ def open_table(uri: str) -> PatchTable:
     partitions = [partition_of(path) for path in paths]
     with ThreadPoolExecutor(_FOOTER_READERS) as pool:
         footers = list(pool.map(lambda path: _footer(filesystem, path), paths))
-    _check_versions(uri, paths, footers)
+    _check_versions(paths, footers)
     _check_one_recipe(uri, footers)
     return PatchTable(
         uri=uri,
@@ -200,14 +200,9 @@ def _check_labeled(table: PatchTable, split: str) -> None:
         )
 
 
-def _check_versions(uri: str, paths: Sequence[str], footers: Sequence[pq.FileMetaData]) -> None:
+def _check_versions(paths: Sequence[str], footers: Sequence[pq.FileMetaData]) -> None:
     for path, footer in zip(paths, footers, strict=True):
-        found = (footer.metadata or {}).get(FOOTER_VERSION, b"none").decode()
-        if found != SCHEMA_VERSION:
-            raise UsageError(
-                f"{path} has schema version {found}, this HistoSpark reads version {SCHEMA_VERSION}: "
-                f"tile again into a new folder than {uri}, or use the HistoSpark that wrote it"
-            )
+        refuse_other_version(footer.metadata, path)
 
 
 def _check_one_recipe(uri: str, footers: Sequence[pq.FileMetaData]) -> None:

@@ -77,7 +77,7 @@ def test_another_schema_version(make_table: Make) -> None:
     content = pq.read_table(file, partitioning=None)
     pq.write_table(content.replace_schema_metadata({**content.schema.metadata, FOOTER_VERSION: b"0"}), file)
     message = refused(lambda: open_table(written.uri))
-    assert "schema version 0, this HistoSpark reads version 1" in message
+    assert "schema version 0, this version of histospark works with 1" in message
     assert "tile again" in message
 
 
