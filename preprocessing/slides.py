@@ -116,11 +116,11 @@ class Slide:
             raise SlideReadError(
                 f"{self.path}: the region at level-0 pixel {location} cannot be read: {error}; copy the file anew"
             ) from error
-        pixels = np.asarray(image)  # a plain array: the ICC profile that rides on the image stays behind
-        alpha = pixels[..., 3:]
-        if alpha.min() == 255:
-            return np.ascontiguousarray(pixels[..., :3])
-        share = alpha.astype(np.float32) / 255
+        # A plain array in any case: the ICC profile that rides on the image stays behind.
+        if image.getchannel("A").getextrema()[0] == 255:  # all of it is opaque
+            return np.asarray(image.convert("RGB"))
+        pixels = np.asarray(image)
+        share = pixels[..., 3:].astype(np.float32) / 255
         return np.rint(pixels[..., :3] * share + background * (1 - share)).astype(np.uint8)
 
     def __enter__(self) -> Self:

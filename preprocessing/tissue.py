@@ -23,7 +23,7 @@ def is_tissue(rgb: NDArray[np.uint8], tissue: Tissue) -> NDArray[np.bool_]:
     return gray <= tissue.max_gray * 255
 
 
-def window_sums(pixels: NDArray[np.bool_], origins: NDArray[np.int32], side: int) -> NDArray[np.int64]:
+def window_sums(pixels: NDArray[np.bool_], origins: NDArray[np.int32], side: int) -> NDArray[np.int32]:
     """How many pixels are set in each of many squares, by one summed-area table (Crow 1984).
 
     Args:
@@ -32,11 +32,11 @@ def window_sums(pixels: NDArray[np.bool_], origins: NDArray[np.int32], side: int
         side: of the squares, pixels.
 
     Returns:
-        (n,) int64. Memory: 8 bytes a pixel.
+        (n,) int32, enough for 46,000 x 46,000 pixels. Memory: 4 bytes a pixel.
     """
-    table = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), np.int64)
-    np.cumsum(pixels, axis=0, out=table[1:, 1:])
-    np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
+    table = np.zeros((pixels.shape[0] + 1, pixels.shape[1] + 1), np.int32)
+    np.cumsum(pixels, axis=1, dtype=np.int32, out=table[1:, 1:])
+    np.cumsum(table[1:, 1:], axis=0, out=table[1:, 1:])
     x, y = origins[:, 0], origins[:, 1]
-    inner: NDArray[np.int64] = table[y + side, x + side] - table[y, x + side] - table[y + side, x] + table[y, x]
+    inner: NDArray[np.int32] = table[y + side, x + side] - table[y, x + side] - table[y + side, x] + table[y, x]
     return inner
