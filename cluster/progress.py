@@ -21,7 +21,6 @@ class Progress:
     Args:
         what: one word for the job.
         slides: how many are to be done.
-        stream: where the bar goes.
     """
 
     def __init__(self, what: str, slides: int) -> None:
@@ -59,10 +58,11 @@ class Progress:
         self._last_line = time.monotonic()
         if not self._bar.disable:
             return
-        left = (self._last_line - self._start) / self.done * (self.slides - self.done) if self.done else float("nan")
+        left = (self._last_line - self._start) / max(self.done, 1) * (self.slides - self.done)
+        eta = f"{left:.0f} s left" if self.done else "time left not known yet"
         log.info(
-            "%s: %d of %d slides, %d patches, %.0f patches/s, %.0f s left%s",
-            self.what, self.done, self.slides, self.patches, self._rate(), left, more,
+            "%s: %d of %d slides, %d patches, %.0f patches/s, %s%s",
+            self.what, self.done, self.slides, self.patches, self._rate(), eta, more,
         )  # fmt: skip
 
 

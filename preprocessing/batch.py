@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from cluster.errors import ExitCode, JobError, UsageError
 from cluster.progress import Progress, watch_tasks
 from preprocessing import ledger
-from preprocessing.errors import WindowLargerThanSlideError
+from preprocessing.errors import WindowLargerThanSlideError, WorkerLostError
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome
 from preprocessing.publish import SlideTable
@@ -122,6 +124,13 @@ class Batch:
             if self.spark.sparkContext._jsc.sc().isStopped():
                 raise JobError("Spark has stopped; see its log, then run again: finished slides are kept") from error
             if len(entries) == 1:
-                return [ledger.failed_by(entries[0], error)]
+                return [ledger.failed_by(entries[0], _readable(error))]
             log.warning("a wave of %d slides broke (%s); its slides go one by one", len(entries), type(error).__name__)
             return [outcome for entry in entries for outcome in self._attempt([entry], do_wave)]
+
+
+def _readable(error: Exception) -> Exception:
+    """Spark's own errors are pages of Java; the ledger's trace keeps them, a person gets a line."""
+    if isinstance(error, Py4JError | PySparkException):
+        return WorkerLostError("its Spark task died (native crash or out of memory?); the trace in the ledger tells")
+    return error

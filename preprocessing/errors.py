@@ -25,5 +25,9 @@ class AnnotationError(SlideError):
     """The annotation cannot be read or does not belong to the slide."""
 
 
+class WorkerLostError(SlideError):
+    """The Spark task of this slide died, and with it the whole wave: a native crash, or out of memory."""
+
+
 class LostPatchesError(SlideError):
     """Fewer patches were written than chosen."""

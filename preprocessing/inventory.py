@@ -84,12 +84,12 @@ def slide_paths(source: str) -> list[str]:
     """
     store = Store(source)
     fs = store.fs
-    if any(sign in source for sign in "*?["):
-        paths = fs.glob(store.root)
-    elif fs.isdir(store.root):
+    if fs.isdir(store.root):
         paths = fs.ls(store.root, detail=False)
     elif fs.exists(store.root):
         return [store.root]
+    elif any(sign in source for sign in "*?["):
+        paths = fs.glob(store.root)
     else:
         raise UsageError(f"slides {source} not found; give a folder, a glob, a slide or a manifest")
     return sorted(str(path) for path in paths if _is_slide(str(path)))
@@ -179,7 +179,7 @@ def _matches(slide_id: str, patterns: Iterable[str]) -> bool:
 
 def _refuse_ambiguous(entries: list[SlideEntry]) -> None:
     for entry in entries:
-        if not entry.slide_id or any(sign in entry.slide_id for sign in "/\\=") or entry.slide_id[0] in "._":
+        if not entry.slide_id or any(sign in entry.slide_id for sign in "/\\=%") or entry.slide_id[0] in "._":
             raise UsageError(f"slide_id '{entry.slide_id}' cannot name a folder; rename the slide {entry.path}")
     name, count = Counter(entry.slide_id for entry in entries).most_common(1)[0]
     if count > 1:

@@ -1,5 +1,6 @@
 """A table whose slides appear and disappear whole: staging, one rename into place, and the clearing of leftovers."""
 
+import glob
 import uuid
 from dataclasses import dataclass, field
 
@@ -54,7 +55,8 @@ class SlideTable:
 
     def withdraw(self, slide_id: str) -> None:
         """Take a slide out of the table, in one step a folder, if it is there."""
-        for pattern in (f"slide_id={slide_id}", f"*/slide_id={slide_id}"):
+        name = glob.escape(slide_id)
+        for pattern in (f"slide_id={name}", f"*/slide_id={name}"):
             for old in self.store.folders(f"{self.name}/{pattern}"):
                 away = f"{_STAGING}/{self.run}/withdrawn/{uuid.uuid4().hex}"
                 self.store.move(old.removeprefix(self.store.root).lstrip("/"), away)

@@ -140,6 +140,8 @@ def test_slide_that_kills_its_worker_costs_only_itself(
     assert (summary.empty, summary.failed) == (2, 1)
     ledger = ledger_of(tmp_path).set_index("slide_id")
     assert ledger["status"].to_dict() == {"normal_01": "empty", "tumor_01": "failed", "tumor_02": "empty"}
+    assert ledger.at["tumor_01", "error_type"] == "WorkerLostError"
+    assert "Py4J" in ledger.at["tumor_01", "trace"]
 
 
 def test_pixels_beyond_the_slide_are_white(real: Path) -> None:

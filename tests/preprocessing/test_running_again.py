@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
@@ -111,3 +112,27 @@ def test_other_recipe_cuts_all_slides_anew(
     summary = run_tiling(spark, other, inventory(str(slides), other.tiling, other.seed), str(out))
     assert summary.done == 3
     assert set(patches_of(out, "tumor_01")["recipe_id"]) == {other.recipe_id}
+
+
+def test_names_with_signs_of_patterns_are_only_names(
+    spark: SparkSession, drawn: Path, small: Recipe, tmp_path: Path
+) -> None:
+    """Scanners write such names; as patterns they would match nothing, or another slide."""
+    slides, out = tmp_path / "slides [new]", tmp_path / "out"
+    slides.mkdir()
+    names = ["case[1] é", "case1 é", "tumor*"]
+    for name in names:
+        for ending in (".tif", ".xml"):
+            shutil.copy(drawn / f"tumor_01{ending}", slides / f"{name}{ending}")
+    for seed in (1, 2):  # the second recipe replaces every slide of the first
+        recipe = small.model_copy(update={"seed": seed})
+        summary = run_tiling(spark, recipe, inventory(str(slides), recipe.tiling, seed), str(out))
+        assert (summary.done, summary.failed) == (3, 0)
+        tables = {name: pd.concat(map(pd.read_parquet, files_of(out, name))) for name in names}
+        assert {len(table) for table in tables.values()} == {summary.patches // 3}
+        assert all(set(table["recipe_id"]) == {recipe.recipe_id} for table in tables.values())
+    assert set(spark.read.parquet(str(out / "patches")).toPandas()["slide_id"]) == set(names)
+
+
+def files_of(out: Path, slide_id: str) -> list[Path]:
+    return [path for path in out.rglob("patches/**/*.parquet") if f"slide_id={slide_id}" in path.parts]
