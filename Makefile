@@ -1,5 +1,5 @@
 # `make help` lists the targets. Everything runs in .venv, built from the lock file.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 LOCK ?= requirements.lock
 BIN := .venv/bin
 STAMP := .venv/.installed-$(notdir $(LOCK))

@@ -8,7 +8,6 @@ import sys
 import sysconfig
 import time
 import urllib.request
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,10 +94,7 @@ def wait_for_worker(ui: int) -> None:
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive = tmp_path_factory.mktemp("code") / "histospark.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for room in ROOMS:
-            for module in (ROOT / room).rglob("*.py"):
-                file.write(module, module.relative_to(ROOT))
+    subprocess.run([sys.executable, "-m", "zipfile", "-c", archive, *ROOMS], check=True, cwd=ROOT)  # as in README.md
     return archive
 
 
