@@ -12,6 +12,7 @@ from pyspark import SparkFiles
 from pyspark.sql import DataFrame
 
 from cluster.storage import Store
+from cluster.worker import keep_archive_listings
 from inference.engine import Engine, engine
 from preprocessing.crops import windows_at_scales
 from preprocessing.grid import Block, to_level_0
@@ -58,6 +59,7 @@ def predict(
     """
 
     def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+        keep_archive_listings()
         judge = engine(SparkFiles.get(model), recipe.inference.batch_size)
         for frame in frames:
             for slide_id, shard in zip(frame["slide_id"], frame["shard"], strict=True):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
 from cluster.storage import Store
+from cluster.worker import keep_archive_listings
 from preprocessing.crops import encode, windows_at_scales
 from preprocessing.inventory import SlideEntry
 from preprocessing.recipe import Recipe, Tiling
@@ -38,6 +39,7 @@ def extract(
     """
 
     def work(positions: pd.DataFrame) -> pd.DataFrame:
+        keep_archive_listings()
         slide_id, shard = str(positions["slide_id"].iloc[0]), int(positions["shard"].iloc[0])
         try:
             return _extract_unit(entries[slide_id], shard, positions, recipe, staging)

@@ -6,6 +6,7 @@ from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
+from cluster.worker import keep_archive_listings
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome, failed_by
 from preprocessing.recipe import Tiling
@@ -46,6 +47,7 @@ def probe(spark: SparkSession, entries: Sequence[SlideEntry], tiling: Tiling) ->
 
 
 def _look(entry: SlideEntry, tiling: Tiling) -> Probed | Outcome:
+    keep_archive_listings()
     info = None
     try:
         with Slide(entry.path) as slide:
@@ -59,4 +61,4 @@ def _look(entry: SlideEntry, tiling: Tiling) -> Probed | Outcome:
 def units_of(spark: SparkSession, probed: Sequence[Probed]) -> DataFrame:
     """The units of work of a wave: `slide_id string, shard int`, one row and one Spark task each."""
     rows = [(slide.entry.slide_id, shard) for slide in probed for shard in range(slide.shards)]
-    return spark.createDataFrame(spark.sparkContext.parallelize(rows, len(rows)), "slide_id string, shard int")
+    return spark.createDataFrame(rows, "slide_id string, shard int").repartitionByRange(len(rows), "slide_id", "shard")

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
+from cluster.worker import keep_archive_listings
 from preprocessing.grid import Block, Grid, blocks, shards, to_level_0
 from preprocessing.hashing import patch_ids
 from preprocessing.inventory import SlideEntry
@@ -146,6 +147,7 @@ def survey(units: DataFrame, entries: Mapping[str, SlideEntry], recipe: Recipe) 
     """
 
     def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+        keep_archive_listings()
         for frame in frames:
             for slide_id, shard in zip(frame["slide_id"], frame["shard"], strict=True):
                 yield from _survey_unit(entries[slide_id], int(shard), recipe)

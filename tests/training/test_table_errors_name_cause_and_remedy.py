@@ -78,7 +78,7 @@ def test_another_schema_version(make_table: Make) -> None:
     pq.write_table(content.replace_schema_metadata({**content.schema.metadata, FOOTER_VERSION: b"0"}), file)
     message = refused(lambda: open_table(written.uri))
     assert "schema version 0, this version of histospark works with 1" in message
-    assert "tile again" in message
+    assert "tile the slides anew into another folder" in message
 
 
 def test_a_missing_column(make_table: Make) -> None:
