@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 CODE = """
-import importlib, sys, zipfile, zipimport
+import importlib, os, sys, zipfile, zipimport
 from cluster.worker import keep_archive_listings
 
 def archive(name):
     with zipfile.ZipFile(f"{name}.zip", "w") as file:
         file.writestr(f"{name}.py", "value = 7")
-    return f"{name}.zip"
+    return os.path.abspath(f"{name}.zip")
 
 reads = []
 original = zipimport._read_directory
