@@ -80,7 +80,7 @@ def cluster(foreign_python: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def wait_for_worker(ui: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{ui}/json/") as page:
@@ -88,7 +88,7 @@ def wait_for_worker(ui: int) -> None:
                     return
         except OSError:
             time.sleep(0.3)
-    raise TimeoutError("no worker joined the master within 60 s")
+    raise TimeoutError("no worker joined the master within 300 s")
 
 
 @pytest.fixture(scope="module")

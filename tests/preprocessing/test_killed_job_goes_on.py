@@ -19,7 +19,7 @@ def test_killed_after_the_first_wave_and_started_again(histospark: Command, draw
     killed = tmp_path / "killed"
     command = [str(Path(sys.executable).with_name("histospark")), *arguments(killed)]
     job = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not list(killed.glob("slides/*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(job.pid, signal.SIGKILL)
