@@ -203,7 +203,7 @@ class Inference(Settings):
     """
 
     stride: Pixels
-    min_tissue: Fraction = 0.5
+    min_tissue: Fraction = 0.2
     batch_size: int = Field(default=128, gt=0)
     threshold: Fraction = 0.5
     lesion_radius: Pixels = 768
