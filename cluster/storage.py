@@ -29,11 +29,6 @@ class Store:
         """Path of something below this folder, inside its file system."""
         return posixpath.join(self.root, *parts)
 
-    def spark_uri(self, *parts: str) -> str:
-        """The same as `path`, in the form that Spark's own readers take."""
-        protocol = self.fs.protocol if isinstance(self.fs.protocol, str) else self.fs.protocol[0]
-        return f"{protocol}://{self.path(*parts)}"
-
     def exists(self, *parts: str) -> bool:
         """Whether a file or folder is there."""
         return bool(self.fs.exists(self.path(*parts)))
