@@ -11,7 +11,13 @@ CORE = [
     "openslide-bin>=4.0",  # the OpenSlide library itself, so that no node needs a system package
     "simplejpeg>=1.9",  # libjpeg-turbo: the fastest JPEG encoder and decoder with wheels
     "pillow>=11",  # gray levels and PNG
+    "tifffile>=2026.3",  # where a TIFF keeps its tiles; plain TIFF images
+    "imagecodecs>=2025.3",  # the codecs of plain images, 8 and 16 bit
+    "scipy>=1.14",  # distance transforms and labels of tissue masks
+    "scikit-image>=0.25",  # Otsu, Canny and color spaces, as the published tissue rules use them
     "rasterio>=1.4",  # GDAL's polygon rasteriser: the pixel-centre rule, in C
+    "shapely>=2",  # repair of broken polygons
+    "rich>=13",  # tables on the terminal
     "pydantic>=2.9,<3",  # typed recipes that refuse unknown keys
     "pyyaml>=6",
     "click>=8.1",  # the command line
@@ -25,14 +31,16 @@ EXTRAS = {
     "infer": ["keras>=3.15,<4", "scikit-learn>=1.5", "matplotlib>=3.9"],
     "cpu": ["tensorflow-cpu>=2.21,<2.22"],
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-    "demo": ["tifffile>=2026.3", "imagecodecs>=2025.3", "scipy>=1.14"],  # draws pyramidal JPEG TIFFs
     "dev": [
         "pytest>=8",
         "chispa>=0.10",
         "ruff>=0.9",
         "mypy>=1.14",
-        "shapely>=2",
+        "polars>=1.20",  # polars and duckdb: the readers that docs/tables.md shows
+        "duckdb>=1.2",
         "pandas-stubs>=2.2",
+        "types-shapely>=2",
+        "scipy-stubs>=1.14",
         "types-PyYAML>=6",
         "types-tqdm>=4",
     ],

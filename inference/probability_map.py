@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.recipe import Tiling
+from preprocessing.tiling_settings import Tiling
 
 
 @dataclass(frozen=True)

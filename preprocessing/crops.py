@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from preprocessing.grid import scale_origins
-from preprocessing.recipe import Image, Tiling
 from preprocessing.slides import Slide
+from preprocessing.tiling_settings import Image, Tiling
 
 # One region is read for all windows of a block unless the windows cover less than this share of it: OpenSlide reads
 # regions about three times as fast per pixel as single windows.

@@ -15,10 +15,11 @@ from cluster.storage import Store
 from cluster.worker import keep_archive_listings
 from preprocessing.crops import encode, windows_at_scales
 from preprocessing.inventory import SlideEntry
-from preprocessing.recipe import Recipe, Tiling
+from preprocessing.recipe import Recipe
 from preprocessing.schema import image_columns, label_folder, patch_schema, slide_folder
 from preprocessing.shard_file import write_shard
 from preprocessing.slides import Slide
+from preprocessing.tiling_settings import Tiling
 from preprocessing.unit_report import REPORT_COLUMNS, failure_report, unit_report
 
 

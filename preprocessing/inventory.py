@@ -15,7 +15,7 @@ import pandas as pd
 from cluster.errors import UsageError
 from cluster.storage import Store
 from preprocessing.hashing import stable_hash
-from preprocessing.recipe import Splits, Tiling
+from preprocessing.tiling_settings import Splits, Tiling
 
 SLIDE_SUFFIXES: Final = frozenset(
     {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi"}

@@ -13,8 +13,8 @@ from rasterio.transform import Affine
 from preprocessing.annotations import Region, read_regions
 from preprocessing.errors import AnnotationError, SlideError
 from preprocessing.inventory import SlideEntry
-from preprocessing.recipe import Labels
 from preprocessing.slides import Slide, SlideInfo
+from preprocessing.tiling_settings import Labels
 
 
 class Truth(Protocol):

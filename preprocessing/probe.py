@@ -9,9 +9,9 @@ from pyspark.sql import DataFrame, SparkSession
 from cluster.worker import keep_archive_listings
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome, failed_by
-from preprocessing.recipe import Tiling
 from preprocessing.slides import Slide, SlideInfo, check_fit
 from preprocessing.survey import count_shards
+from preprocessing.tiling_settings import Tiling
 
 
 @dataclass(frozen=True)

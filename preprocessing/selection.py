@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from preprocessing.recipe import Sampling
+from preprocessing.tiling_settings import Sampling
 
 
 def select(candidates: DataFrame, sampling: Sampling) -> DataFrame:

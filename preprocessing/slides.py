@@ -10,7 +10,7 @@ import openslide
 from numpy.typing import NDArray
 
 from preprocessing.errors import MissingLevelError, SlideOpenError, SlideReadError, WindowLargerThanSlideError
-from preprocessing.recipe import Tiling
+from preprocessing.tiling_settings import Tiling
 
 WHITE = 255
 

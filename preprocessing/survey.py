@@ -19,8 +19,9 @@ from preprocessing.grid import Block, Grid, blocks, shards, to_level_0
 from preprocessing.hashing import patch_ids
 from preprocessing.inventory import SlideEntry
 from preprocessing.labels import Truth, open_truth
-from preprocessing.recipe import Labels, Recipe, Tiling
+from preprocessing.recipe import Recipe
 from preprocessing.slides import Slide
+from preprocessing.tiling_settings import Labels, Tiling
 from preprocessing.tissue import is_tissue, window_sums
 
 # A row is a candidate, or (x null) the report of a unit: how long it took, or how it failed.

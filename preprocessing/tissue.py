@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from preprocessing.recipe import Tissue
+from preprocessing.tiling_settings import Tissue
 
 
 def is_tissue(rgb: NDArray[np.uint8], tissue: Tissue) -> NDArray[np.bool_]:

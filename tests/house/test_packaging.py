@@ -37,7 +37,7 @@ def test_a_gpu_machine_takes_another_tensorflow_than_ci() -> None:
 def test_every_requirement_is_locked_to_one_version_with_hashes(lock: str, accelerator: str) -> None:
     text = (ROOT / lock).read_text()
     locked = set(re.findall(r"^([a-z0-9._-]+)==\S+ \\\n    --hash=sha256:", text, flags=re.MULTILINE))
-    for extra in (None, "spark", "train", "infer", "demo", "dev", accelerator):
+    for extra in (None, "spark", "train", "infer", "dev", accelerator):
         assert needed(extra) <= locked, extra
     assert len(locked) == len(re.findall(r"^[a-z0-9]\S+==", text, flags=re.MULTILINE))
 

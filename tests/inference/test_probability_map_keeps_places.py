@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inference.probability_map import ProbabilityMap, probability_map
-from preprocessing.recipe import Scale, Tiling
+from preprocessing.tiling_settings import Scale, Tiling
 
 
 def tiling(stride: int, offset: int, window: int = 80) -> Tiling:

@@ -8,8 +8,8 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 
-from preprocessing.recipe import Sampling, Tissue
 from preprocessing.selection import select
+from preprocessing.tiling_settings import Sampling, Tissue
 from preprocessing.tissue import is_tissue, window_sums
 from tests import reference
 

@@ -1,0 +1,1 @@
+"""Ways to read a slide: one file each; `opening` is the only place that picks one."""
