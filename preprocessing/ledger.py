@@ -4,9 +4,9 @@ import io
 import traceback
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -14,39 +14,14 @@ import pyarrow.parquet as pq
 
 from cluster.storage import Store
 from preprocessing.inventory import SlideEntry
-from preprocessing.slides import SlideInfo
+from preprocessing.ledger_schema import SCHEMA, columns_of
+from preprocessing.slide_facts import SlideFacts
 
 FOLDER: Final = "slides"
 Job = Literal["tile", "infer"]
 Status = Literal["done", "failed", "empty"]
 
-SCHEMA: Final = pa.schema(
-    [
-        ("job", pa.string()),
-        ("slide_id", pa.string()),
-        ("path", pa.string()),
-        ("fingerprint", pa.string()),
-        ("recipe_id", pa.string()),
-        ("status", pa.string()),
-        ("error_type", pa.string()),
-        ("error", pa.string()),
-        ("trace", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("levels", pa.int32()),
-        ("mpp", pa.float64()),
-        ("objective_power", pa.float64()),
-        ("vendor", pa.string()),
-        ("candidates", pa.int64()),
-        ("patches", pa.int64()),
-        ("positives", pa.int64()),
-        ("seconds", pa.float64()),
-        ("attempt", pa.int32()),
-        ("processed_at", pa.timestamp("us", tz="UTC")),
-        ("split", pa.string()),
-        ("patient_id", pa.string()),
-    ]
-)
+_FROM_OUTCOME: Final = ("status", "error_type", "error", "trace", "candidates", "patches", "positives", "seconds")
 
 
 @dataclass(frozen=True)
@@ -55,7 +30,7 @@ class Outcome:
 
     Attributes:
         status: done, failed, or empty (read well, but nothing to keep).
-        info: None where the slide did not open.
+        facts: how it was read; None where it did not open.
         error_type, error, trace: the cause in a word, for a person, and for a developer.
         candidates, patches, positives: counts.
         seconds: of the worker and driver, for this slide.
@@ -63,7 +38,7 @@ class Outcome:
 
     entry: SlideEntry
     status: Status
-    info: SlideInfo | None = None
+    facts: SlideFacts | None = None
     error_type: str | None = None
     error: str | None = None
     trace: str | None = None
@@ -73,10 +48,10 @@ class Outcome:
     seconds: float = 0.0
 
 
-def failed_by(entry: SlideEntry, error: Exception, info: SlideInfo | None = None) -> Outcome:
+def failed_by(entry: SlideEntry, error: Exception, facts: SlideFacts | None = None) -> Outcome:
     """The outcome of a slide that raised; to be called where the error is handled, which gives the trace."""
     reason = (str(error).strip() or "no message").splitlines()[0]
-    return Outcome(entry, "failed", info, type(error).__name__, reason, traceback.format_exc())
+    return Outcome(entry, "failed", facts, type(error).__name__, reason, traceback.format_exc())
 
 
 def latest(store: Store, job: Job) -> pd.DataFrame:
@@ -129,11 +104,11 @@ def append(store: Store, job: Job, outcomes: Sequence[Outcome], recipe_id: str, 
     store.write_bytes(buffer.getvalue(), FOLDER, f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}.parquet")
 
 
-def _row(job: Job, outcome: Outcome, recipe_id: str, attempt: int, now: datetime) -> dict[str, object]:
-    row = asdict(outcome) | {"job": job, "recipe_id": recipe_id, "attempt": attempt, "processed_at": now}
-    entry, info = outcome.entry, outcome.info
+def _row(job: Job, outcome: Outcome, recipe_id: str, attempt: int, now: datetime) -> dict[str, Any]:
+    entry = outcome.entry
+    row: dict[str, Any] = {"job": job, "recipe_id": recipe_id, "attempt": attempt, "processed_at": now}
     row |= {name: getattr(entry, name) for name in ("slide_id", "path", "fingerprint", "split", "patient_id")}
-    if info is not None:
-        row |= {name: getattr(info, name) for name in ("width", "height", "mpp", "objective_power", "vendor")}
-        row["levels"] = len(info.level_sizes)
+    row |= {name: getattr(outcome, name) for name in _FROM_OUTCOME}
+    if outcome.facts is not None:
+        row |= columns_of(outcome.facts)
     return {name: row.get(name) for name in SCHEMA.names}
