@@ -1,8 +1,6 @@
 """The ledger: one row per slide and attempt, so that nothing is lost in silence and nothing is done twice."""
 
-import io
 import traceback
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,17 +8,19 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cluster.storage import Store
 from preprocessing.inventory import SlideEntry
+from preprocessing.ledger_files import FOLDER, read_rows, tidy, write_rows
 from preprocessing.ledger_schema import SCHEMA, columns_of
 from preprocessing.slide_facts import SlideFacts
 
-FOLDER: Final = "slides"
+__all__ = ["FOLDER", "Job", "Outcome", "Status", "append", "failed_by", "latest", "pending", "tidy"]
+
 Job = Literal["tile", "infer"]
 Status = Literal["done", "failed", "empty"]
 
+_WITHOUT_TRACE: Final = [name for name in SCHEMA.names if name != "trace"]  # long, and for developers
 _FROM_OUTCOME: Final = ("status", "error_type", "error", "trace", "candidates", "patches", "positives", "seconds")
 
 
@@ -62,11 +62,13 @@ def latest(store: Store, job: Job) -> pd.DataFrame:
         job: whose attempts.
 
     Returns:
-        Columns of `SCHEMA`, one row a slide, by slide_id. Memory: about 1 kB a slide, on the driver.
+        Columns of `SCHEMA` without `trace`, one row a slide, by slide_id; null in rows older than the column.
+        Memory: about 3 kB a slide and attempt, on the driver (100,000 slides: 300 MB and 3 s).
+
+    Raises:
+        UsageError: a file is no ledger of ours, or of another version.
     """
-    files = [path for path in store.files(FOLDER) if path.endswith(".parquet")]
-    tables = [pq.read_table(io.BytesIO(store.fs.cat_file(path)), schema=SCHEMA) for path in files]
-    rows = pa.concat_tables([SCHEMA.empty_table(), *tables]).to_pandas()
+    rows = read_rows(store, _WITHOUT_TRACE).to_pandas()
     rows = rows[rows["job"] == job].sort_values(["slide_id", "attempt", "processed_at"])
     return rows.groupby("slide_id", as_index=False).tail(1).reset_index(drop=True)
 
@@ -99,9 +101,7 @@ def append(store: Store, job: Job, outcomes: Sequence[Outcome], recipe_id: str, 
     rows = [
         _row(job, outcome, recipe_id, int(attempts.get(outcome.entry.slide_id, 0)) + 1, now) for outcome in outcomes
     ]
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), buffer)
-    store.write_bytes(buffer.getvalue(), FOLDER, f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}.parquet")
+    write_rows(store, pa.Table.from_pylist(rows, SCHEMA))
 
 
 def _row(job: Job, outcome: Outcome, recipe_id: str, attempt: int, now: datetime) -> dict[str, Any]:
