@@ -28,11 +28,28 @@ def stable_hash(*parts: str | int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
+def mixed(key: int, xy: NDArray[np.int32]) -> NDArray[np.uint64]:
+    """Hash many positions at once, by the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+
+    The finaliser is a bijection on 64 bits: under one key, two positions never share a number.
+
+    Args:
+        key: from `stable_hash`; other keys give unrelated numbers.
+        xy: (n, 2), not negative.
+
+    Returns:
+        (n,) uint64, spread evenly over the whole range.
+    """
+    packed = (xy[:, 0].astype(np.uint64) << np.uint64(32)) | xy[:, 1].astype(np.uint64)
+    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is what is meant
+        z = (packed ^ np.uint64(key)) + _GOLDEN
+        z = (z ^ (z >> np.uint64(30))) * _MIX_1
+        z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    return z ^ (z >> np.uint64(31))
+
+
 def patch_ids(slide_id: str, recipe_id: str, xy: NDArray[np.int32]) -> NDArray[np.int64]:
     """Number every position of a slide; also the order in which patches are drawn and stored.
-
-    Positions are mixed by the finaliser of SplitMix64 (Steele, Lea, Flood 2014), a bijection on 64 bits:
-    two positions of one slide never share a number.
 
     Args:
         slide_id: name of the slide.
@@ -40,12 +57,6 @@ def patch_ids(slide_id: str, recipe_id: str, xy: NDArray[np.int32]) -> NDArray[n
         xy: (n, 2) level-0 pixels.
 
     Returns:
-        (n,) int64, spread evenly over the whole range.
+        (n,) int64, spread evenly over the whole range, no two alike; see `mixed`.
     """
-    packed = (xy[:, 0].astype(np.uint64) << np.uint64(32)) | xy[:, 1].astype(np.uint64)
-    key = np.uint64(stable_hash(slide_id, recipe_id))
-    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is what is meant
-        z = (packed ^ key) + _GOLDEN
-        z = (z ^ (z >> np.uint64(30))) * _MIX_1
-        z = (z ^ (z >> np.uint64(27))) * _MIX_2
-    return (z ^ (z >> np.uint64(31))).view(np.int64)
+    return mixed(stable_hash(slide_id, recipe_id), xy).view(np.int64)
