@@ -16,10 +16,11 @@ from inference.predict import PREDICTION_SCHEMA
 from inference.probability_map import probability_map
 from inference.scores import slide_score
 from inference.truth_outline import truth_outlines
-from preprocessing.inventory import SlideEntry
+from preprocessing.readers.opening import open_slide
+from preprocessing.readers.thumbnail import slide_picture
 from preprocessing.recipe import Recipe
 from preprocessing.shard_file import write_shard
-from preprocessing.slides import Slide
+from preprocessing.slide_plan import SlidePlan
 
 # What a slide has beside its predictions; `{}` is its slide_id.
 HEATMAP: Final = "heatmaps/{}.png"
@@ -30,29 +31,27 @@ LESION_COLUMNS: Final = ("slide_id", "x", "y", "probability")
 _THUMBNAIL = 1200  # longer side, pixels
 
 
-def assemble(entry: SlideEntry, recipe: Recipe, model_id: str, staging: str) -> None:
+def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, staging: str) -> None:
     """Write heatmap, score and lesions of a slide below the staging folder.
 
     Memory: the slide's predictions (20 bytes each), a thumbnail, and the figure.
 
     Args:
-        entry: the slide, whose predictions lie in `staging`.
+        plan: the slide, whose predictions lie in `staging`.
         recipe: from `prediction_recipe`.
         model_id: of the model.
         staging: URI.
     """
-    store = Store(staging)
+    store, entry, facts = Store(staging), plan.entry, plan.facts
     xy, probability = read_predictions(store, f"slide_id={entry.slide_id}")
     settings = recipe.inference
-    with Slide(entry.path) as slide:
-        info = slide.info
-        thumbnail = slide.thumbnail(_THUMBNAIL)
-    downsample = info.downsamples[recipe.tiling.scales[0].level]
-    heatmap = probability_map(xy, probability, recipe.tiling, downsample)
+    with open_slide(entry.path, plan.choice) as slide:
+        thumbnail = slide_picture(slide, _THUMBNAIL)
+    heatmap = probability_map(xy, probability, recipe.tiling, plan.scales[0].downsample)
     lesions = find_lesions(heatmap, settings.threshold, settings.lesion_radius)
-    score = slide_score(entry.slide_id, heatmap, len(lesions), settings.threshold, info.mpp, model_id)
+    score = slide_score(entry.slide_id, heatmap, len(lesions), settings.threshold, facts.mpp, model_id)
     title = f"{entry.slide_id}\nscore {score.score:.3f}, lesions {len(lesions)}, model {model_id}"
-    size = (info.width, info.height)
+    size = (facts.info.width, facts.info.height)
     truth = truth_outlines(entry, recipe.tiling.labels.source)
     picture = heatmap_png(title, thumbnail, size, heatmap, truth, lesions)
     store.write_bytes(picture, HEATMAP.format(entry.slide_id))

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from functools import partial
 
-import pandas as pd
 from pyspark.sql import SparkSession
 
 from inference.assemble import assemble
 from inference.predict import predict
-from preprocessing.errors import LostPatchesError
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome, failed_by
-from preprocessing.probe import Probed, probe, units_of
+from preprocessing.prepare import prepare
 from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
+from preprocessing.slide_plan import SlidePlan, WaveUnits
+from preprocessing.unit_report import Totals, outcome_of, totals_by_slide
 
 
 def infer_wave(
@@ -32,41 +32,31 @@ def infer_wave(
     Returns:
         One outcome a slide. Memory of the driver: a row per unit of work of the wave.
     """
-    probed, outcomes = probe(spark, entries, recipe.tiling)
-    if not probed:
+    plans, outcomes = prepare(spark, entries, recipe, table.staging)
+    if not plans:
         return outcomes
-    by_id = {slide.entry.slide_id: slide.entry for slide in probed}
-    reports = predict(units_of(spark, probed), by_id, recipe, model, model_id, table.staging).toPandas()
-    judged = [_outcome(slide, reports[reports["slide_id"] == slide.entry.slide_id]) for slide in probed]
-    done = [outcome for outcome in judged if outcome.status == "done"]
-    if done:
-        finish = partial(_finished, recipe=recipe, model_id=model_id, staging=table.staging)
-        done = spark.sparkContext.parallelize(done, len(done)).map(finish).collect()
-    for outcome in done:
+    units = WaveUnits(plans)
+    totals = totals_by_slide(predict(spark, units, recipe, model, model_id, table.staging).toPandas())
+    judged = [_judged(plan, totals.get(plan.entry.slide_id, Totals())) for plan in plans]
+    finish = partial(_finished, recipe=recipe, model_id=model_id, staging=table.staging)
+    finished = spark.sparkContext.parallelize(judged, len(judged)).map(finish).collect()
+    for outcome in finished:
         if outcome.status == "done":
             table.publish(f"slide_id={outcome.entry.slide_id}", outcome.entry.slide_id)
-    return [*outcomes, *done, *(outcome for outcome in judged if outcome.status != "done")]
+    return [*outcomes, *finished]
 
 
-def _outcome(slide: Probed, reports: pd.DataFrame) -> Outcome:
-    seconds = float(reports["seconds"].sum())
-    failures = reports[reports["error_type"].notna()]
-    if not failures.empty:
-        first = failures.iloc[0]
-        cause = (str(first["error_type"]), str(first["error"]), str(first["trace"]))
-        return Outcome(slide.entry, "failed", slide.info, *cause, seconds=seconds)
-    rows, positives = int(reports["rows"].sum()), int(reports["positives"].sum())
-    if len(reports) != slide.shards:
-        lost = f"{len(reports)} of {slide.shards} units reported; run again"
-        return Outcome(slide.entry, "failed", slide.info, LostPatchesError.__name__, lost, seconds=seconds)
-    if rows == 0:
-        return Outcome(slide.entry, "empty", slide.info, error="no tissue found", seconds=seconds)
-    return Outcome(slide.entry, "done", slide.info, candidates=rows, patches=rows, positives=positives, seconds=seconds)
+def _judged(plan: SlidePlan, totals: Totals) -> tuple[SlidePlan, Outcome]:
+    return plan, outcome_of(plan, totals, totals.rows, totals.rows, "no tissue found")
 
 
-def _finished(outcome: Outcome, recipe: Recipe, model_id: str, staging: str) -> Outcome:
+def _finished(judged: tuple[SlidePlan, Outcome], recipe: Recipe, model_id: str, staging: str) -> Outcome:
+    """Assemble what was judged well; the others stay as they are."""
+    plan, outcome = judged
+    if outcome.status != "done":
+        return outcome
     try:
-        assemble(outcome.entry, recipe, model_id, staging)
+        assemble(plan, recipe, model_id, staging)
     except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
-        return failed_by(outcome.entry, error, outcome.info)
+        return failed_by(plan.entry, error, plan.facts)
     return outcome

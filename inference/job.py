@@ -49,7 +49,7 @@ def run_inference(
         `recipe.yaml` and the model's card `model.json`.
 
     Raises:
-        UsageError: no model, or one made for other scales or another window.
+        UsageError: no model, or one made for other scales, another window or another stain.
     """
     card = load_card(model)
     refuse_other_geometry(card, recipe)
@@ -93,9 +93,9 @@ def refuse_other_geometry(card: ModelCard, recipe: Recipe) -> None:
     """Make sure that the windows a model will see are those it was trained on.
 
     Raises:
-        UsageError: other scales or another window.
+        UsageError: other scales, another window, or another stain normalization.
     """
-    for name in ("scales", "window"):
+    for name in ("scales", "window", "stain"):
         trained, asked = getattr(card.recipe.tiling, name), getattr(recipe.tiling, name)
         if trained != asked:
             raise UsageError(

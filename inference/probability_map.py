@@ -65,7 +65,7 @@ def probability_map(
         downsample: level-0 pixels per scale-0 pixel.
     """
     step = tiling.stride * downsample
-    first = tiling.offset * downsample
+    first = tiling.offset[0] * downsample
     cells = np.rint((xy - first) / step).astype(int)
     low, high = cells.min(axis=0), cells.max(axis=0)
     values = np.full((high[1] - low[1] + 1, high[0] - low[0] + 1), np.nan, np.float32)

@@ -1,4 +1,4 @@
-"""The pixels of patches: windows cut at every scale, and their encoding."""
+"""The pixels of patches: windows cut at every scale, normalized, and encoded or copied."""
 
 import io
 from collections.abc import Iterator
@@ -9,40 +9,91 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from preprocessing.grid import scale_origins
-from preprocessing.slides import Slide
+from preprocessing.scaled_slide import ScaledSlide
+from preprocessing.stain.profile import StainProfile, normalize
 from preprocessing.tiling_settings import Image, Tiling
+from preprocessing.tissue_judge import bounds
 
-# One region is read for all windows of a block unless the windows cover less than this share of it: OpenSlide reads
-# regions about three times as fast per pixel as single windows.
+# One region is read for all windows of a block unless the windows cover less than this share of it: regions are read
+# about three times as fast per pixel as single windows.
 _WORTH_A_REGION = 1 / 3
 
 
-def windows_at_scales(slide: Slide, origins: NDArray[np.int32], tiling: Tiling) -> Iterator[list[NDArray[np.uint8]]]:
+def windows_at_scales(
+    slide: ScaledSlide, origins: NDArray[np.int32], window: int, stain: StainProfile | None
+) -> Iterator[list[NDArray[np.uint8]]]:
     """Cut the same patches at every scale.
 
     Args:
         slide: open.
         origins: (n, 2) top-left corners, scale-0 pixels, n at least 1; neighbors, e.g. of one block.
-        tiling: scales and window.
+        window: side of a patch at every scale, pixels.
+        stain: profile that the pixels are normalized by; None leaves them as they are.
 
     Yields:
         Per scale, finest first, n arrays (window, window, 3) uint8 RGB in the order of `origins`. Memory: the
-        bounding square of the patches at one scale, seven bytes a pixel.
+        bounding square of the patches at every scale, three bytes a pixel, and as much again at one scale.
     """
-    downsamples = slide.info.downsamples
-    finest = downsamples[tiling.scales[0].level]
-    for scale in tiling.scales:
-        at_scale = scale_origins(origins, tiling.window, finest, downsamples[scale.level])
-        yield _windows(slide, scale.level, at_scale, tiling.window)
+    for scale in range(len(slide.scales)):
+        yield _windows(slide, scale, _at_scale(slide, scale, origins, window), window, stain)
 
 
-def _windows(slide: Slide, level: int, origins: NDArray[np.int32], side: int) -> list[NDArray[np.uint8]]:
-    x, y = (int(corner) for corner in origins.min(axis=0))
-    width, height = (int(extent) for extent in np.ptp(origins, axis=0) + side)
+def encoded_at_scales(
+    slide: ScaledSlide, origins: NDArray[np.int32], tiling: Tiling, stain: StainProfile | None
+) -> Iterator[list[bytes]]:
+    """Cut patches as `windows_at_scales` does, and encode each once; whole JPEG tiles of the slide are copied.
+
+    Args:
+        slide: open.
+        origins: (n, 2) top-left corners, scale-0 pixels, n at least 1; neighbors, e.g. of one block.
+        tiling: window and image.
+        stain: profile of the normalization, if any.
+
+    Yields:
+        Per scale, finest first, n encoded images in the order of `origins`.
+    """
+    window = tiling.window
+    for scale in range(len(slide.scales)):
+        places = _at_scale(slide, scale, origins, window)
+        if copies_tiles(slide, scale, tiling):
+            yield [
+                slide.tile_as_jpeg(scale, x, y, window) or encode(slide.window(scale, x, y, window), tiling.image)
+                for x, y in places.tolist()
+            ]
+        else:
+            yield [encode(pixels, tiling.image) for pixels in _windows(slide, scale, places, window, stain)]
+
+
+def copies_tiles(slide: ScaledSlide, scale: int, tiling: Tiling) -> bool:
+    """Whether the windows of a scale are whole JPEG tiles of the slide, to be stored as they are.
+
+    Only scale 0 lies on a grid that can be the slide's own, and only where nothing moves a window or changes a pixel.
+    """
+    if scale > 0 or not tiling.image.copy_tiles or tiling.image.format != "jpeg":
+        return False
+    if tiling.stain.method != "none" or tiling.jitter or len(tiling.offset) > 1 or tiling.stride % tiling.window:
+        return False
+    return slide.tile_as_jpeg(scale, tiling.offset[0], tiling.offset[0], tiling.window) is not None
+
+
+def _at_scale(slide: ScaledSlide, scale: int, origins: NDArray[np.int32], window: int) -> NDArray[np.int32]:
+    if scale == 0:
+        return origins
+    return scale_origins(origins, window, slide.scales[0].downsample, slide.scales[scale].downsample)
+
+
+def _windows(
+    slide: ScaledSlide, scale: int, origins: NDArray[np.int32], side: int, stain: StainProfile | None
+) -> list[NDArray[np.uint8]]:
+    x, y, width, height = bounds(origins, side)
     if len(origins) * side**2 < _WORTH_A_REGION * width * height:
-        return [slide.read(level, int(left), int(top), side, side) for left, top in origins]
-    region = slide.read(level, x, y, width, height)
-    return [region[top : top + side, left : left + side] for left, top in origins - np.array([x, y])]
+        return [_stained(slide.window(scale, left, top, side), stain) for left, top in origins.tolist()]
+    region = _stained(slide.region(scale, x, y, width, height), stain)
+    return [region[top : top + side, left : left + side] for left, top in (origins - np.int32([x, y])).tolist()]
+
+
+def _stained(pixels: NDArray[np.uint8], stain: StainProfile | None) -> NDArray[np.uint8]:
+    return pixels if stain is None else normalize(pixels, stain)
 
 
 def encode(pixels: NDArray[np.uint8], image: Image) -> bytes:

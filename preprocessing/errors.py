@@ -17,6 +17,14 @@ class MissingLevelError(SlideError):
     """The recipe asks for a pyramid level that the slide lacks."""
 
 
+class MissingMppError(SlideError):
+    """The recipe wants a resolution, and nothing says the slide's."""
+
+
+class ScaleTooFineError(SlideError):
+    """The recipe wants a finer resolution than the slide has."""
+
+
 class WindowLargerThanSlideError(SlideError):
     """No window of the recipe fits the slide."""
 

@@ -18,6 +18,7 @@ from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from preprocessing.schema import check_table_version
+from preprocessing.slide_plan import TISSUE_MASK
 from preprocessing.tile_wave import tile_wave
 
 
@@ -39,7 +40,8 @@ def run_tiling(
     Raises:
         UsageError: a table that this version cannot add to, or a window larger than every slide.
     """
-    table = SlideTable(Store(out), "patches")
+    companions = (TISSUE_MASK,) if recipe.tiling.tissue.needs_thumbnail else ()
+    table = SlideTable(Store(out), "patches", companions)
     check_table_version(table.store)
     save_recipe(recipe, out)
     batch = Batch(spark, "tile", table, recipe.recipe_id, wave)

@@ -1,22 +1,27 @@
-"""One wave of slides through survey, selection and extraction, into the patch table."""
+"""One wave of slides into the patch table: in one pass where nothing is drawn, else survey, selection, extraction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from preprocessing.errors import LostPatchesError
 from preprocessing.extract import extract
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome
-from preprocessing.probe import Probed, probe, units_of
+from preprocessing.one_pass import tile_in_one_pass
+from preprocessing.prepare import prepare
 from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
 from preprocessing.schema import slide_folder
 from preprocessing.selection import select
+from preprocessing.slide_plan import SlidePlan, WaveUnits
 from preprocessing.survey import survey
+from preprocessing.unit_report import Totals, outcome_of, totals_by_slide
+
+_NO_TISSUE = "no position passes the tissue rule"
 
 
 def tile_wave(spark: SparkSession, entries: Sequence[SlideEntry], recipe: Recipe, table: SlideTable) -> list[Outcome]:
@@ -29,35 +34,43 @@ def tile_wave(spark: SparkSession, entries: Sequence[SlideEntry], recipe: Recipe
         table: the patch table.
 
     Returns:
-        One outcome a slide. Memory of the driver: a few rows per slide of the wave.
+        One outcome a slide. Memory of the driver: a row per unit of work of the wave.
     """
-    probed, outcomes = probe(spark, entries, recipe.tiling)
-    if not probed:
-        return outcomes
-    by_id = {slide.entry.slide_id: slide.entry for slide in probed}
-    units = units_of(spark, probed)
-    partitions = 2 * sum(slide.shards for slide in probed)  # spare ones, so that few units share a task
-    surveyed = survey(units, by_id, recipe).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        reports = _reports(surveyed)
-        good = [name for name in by_id if reports.at[name, "error_type"] is None]
-        candidates = surveyed.where(F.col("x").isNotNull() & F.col("slide_id").isin(good))
-        chosen = select(candidates, recipe.tiling.sampling)
-        counts = chosen.groupBy("slide_id").agg(F.count("*").alias("chosen")).toPandas().set_index("slide_id")
-        manifest = extract(chosen, by_id, recipe, table.staging, partitions).toPandas()
-    finally:
-        surveyed.unpersist()
-    for slide in probed:
-        name = slide.entry.slide_id
-        wanted = int(counts["chosen"].get(name, 0))
-        outcome = _outcome(slide, reports, wanted, manifest[manifest["slide_id"] == name])
-        if outcome.status == "done":
-            table.publish(slide_folder(slide.entry.split, name), name)
-        outcomes.append(outcome)
+    plans, outcomes = prepare(spark, entries, recipe, table.staging)
+    if plans:
+        units = WaveUnits(plans)
+        nothing_to_draw = recipe.tiling.sampling.keeps_all and all(plan.entry.max_normals is None for plan in plans)
+        work = _in_one_pass if nothing_to_draw else _drawn
+        for outcome in work(spark, units, recipe, table.staging):
+            if outcome.status == "done":
+                table.publish(slide_folder(outcome.entry.split, outcome.entry.slide_id), outcome.entry.slide_id)
+            outcomes.append(outcome)
     return outcomes
 
 
-def _reports(surveyed: DataFrame) -> pd.DataFrame:
+def _in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) -> list[Outcome]:
+    totals = totals_by_slide(tile_in_one_pass(spark, units, recipe, staging).toPandas())
+    found = [(plan, totals.get(plan.entry.slide_id, Totals())) for plan in units.plans]
+    return [outcome_of(plan, total, total.rows, total.rows, _NO_TISSUE) for plan, total in found]
+
+
+def _drawn(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) -> list[Outcome]:
+    """Survey all units, draw, and extract what was drawn, from slides whose survey went well."""
+    surveyed = survey(spark, units, recipe, staging).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        reports = _survey_reports(surveyed)
+        good = reports.index[reports["error_type"].isna()].tolist()
+        candidates = surveyed.where(F.col("x").isNotNull() & F.col("slide_id").isin(good))
+        quotas = {plan.entry.slide_id: plan.entry.max_normals for plan in units.plans}
+        chosen = select(candidates, recipe.tiling.sampling, quotas)
+        counts = chosen.groupBy("slide_id").agg(F.count("*").alias("chosen")).toPandas().set_index("slide_id")
+        written = totals_by_slide(extract(chosen, units, recipe, staging).toPandas())
+    finally:
+        surveyed.unpersist()
+    return [_drawn_outcome(plan, reports, counts["chosen"].to_dict(), written) for plan in units.plans]
+
+
+def _survey_reports(surveyed: DataFrame) -> pd.DataFrame:
     """Per slide: units that reported, seconds, candidates, and the first failure."""
     first = {name: F.first(name, ignorenulls=True).alias(name) for name in ("error_type", "error", "trace")}
     is_report = F.col("x").isNull()
@@ -74,26 +87,15 @@ def _reports(surveyed: DataFrame) -> pd.DataFrame:
     )
 
 
-def _outcome(slide: Probed, reports: pd.DataFrame, wanted: int, written: pd.DataFrame) -> Outcome:
-    report = reports.loc[slide.entry.slide_id].to_dict()
-    seconds = float(report["seconds"] + written["seconds"].sum())
-    failures = [report, *written.to_dict("records")]
-    failure = next((row for row in failures if isinstance(row["error_type"], str)), None)
-    rows = int(written["rows"].sum())
-    if failure is not None:
-        error_type, error, trace = (str(failure[name]) for name in ("error_type", "error", "trace"))
-        return Outcome(slide.entry, "failed", slide.info, error_type, error, trace, seconds=seconds)
-    if int(report["units"]) != slide.shards or rows != wanted:
-        lost = f"{rows} of {wanted} patches written, {report['units']} of {slide.shards} units reported; run again"
-        return Outcome(slide.entry, "failed", slide.info, LostPatchesError.__name__, lost, seconds=seconds)
-    if wanted == 0:
-        return Outcome(slide.entry, "empty", slide.info, error="no position passes the tissue rule", seconds=seconds)
-    return Outcome(
-        slide.entry,
-        "done",
-        slide.info,
-        candidates=int(report["candidates"]),
-        patches=rows,
-        positives=int(written["positives"].sum()),
-        seconds=seconds,
-    )
+def _drawn_outcome(
+    plan: SlidePlan, reports: pd.DataFrame, chosen: Mapping[str, int], written: Mapping[str, Totals]
+) -> Outcome:
+    slide_id = plan.entry.slide_id
+    report = reports.loc[slide_id]
+    extracted = written.get(slide_id, Totals())
+    failure = extracted.failure
+    if report["error_type"] is not None:
+        failure = (str(report["error_type"]), str(report["error"]), str(report["trace"]))
+    seconds = extracted.seconds + float(report["seconds"])
+    totals = replace(extracted, units=int(report["units"]), seconds=seconds, failure=failure)
+    return outcome_of(plan, totals, int(report["candidates"]), int(chosen.get(slide_id, 0)), _NO_TISSUE)

@@ -53,6 +53,11 @@ class Tissue(Settings):
     max_gray: Fraction = 0.8
     min_fraction: Fraction = 0.75
 
+    @property
+    def needs_thumbnail(self) -> bool:
+        """Whether anything is judged on the thumbnail."""
+        return self.method == "otsu" or self.quality
+
 
 class Labels(Settings):
     """How a patch gets its label from the annotation.

@@ -1,0 +1,116 @@
+"""A first look at slides, on the workers: how each is read, whether the recipe fits it, and what is judged once a slide.
+
+What comes of it is the slide's plan; what is judged on the thumbnail (tissue, stain) is judged here and nowhere else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import SparkSession
+
+from cluster.storage import Store
+from cluster.worker import keep_archive_listings
+from preprocessing.crops import copies_tiles
+from preprocessing.errors import WindowLargerThanSlideError
+from preprocessing.grid import count_shards
+from preprocessing.inventory import SlideEntry
+from preprocessing.ledger import Outcome, failed_by
+from preprocessing.mask_file import write_mask
+from preprocessing.readers.base import Reader
+from preprocessing.readers.opening import choose_reader, open_slide
+from preprocessing.readers.thumbnail import slide_thumbnail
+from preprocessing.recipe import Recipe
+from preprocessing.scaled_slide import ScaledSlide
+from preprocessing.scales import SlideScale, resolve_scales, slide_mpp
+from preprocessing.slide_facts import SlideFacts
+from preprocessing.slide_plan import TISSUE_MASK, SlidePlan, grid_of
+from preprocessing.stain.profile import StainProfile, estimate_stain
+from preprocessing.tiling_settings import Tiling
+from preprocessing.tissue_rules.otsu import otsu_tissue
+from preprocessing.tissue_rules.thumbnail_mask import thumbnail_tissue
+
+
+def prepare(
+    spark: SparkSession, entries: Sequence[SlideEntry], recipe: Recipe, staging: str
+) -> tuple[list[SlidePlan], list[Outcome]]:
+    """Open each slide once and sort out those that cannot be used.
+
+    Args:
+        spark: the session.
+        entries: the slides of a wave.
+        recipe: what is to be cut.
+        staging: URI below which the tissue masks are left.
+
+    Returns:
+        The plans of the usable slides, and the failures with their reason. Memory of a worker: one thumbnail.
+    """
+    look = partial(_look, recipe=recipe, staging=staging)
+    looked = spark.sparkContext.parallelize(entries, len(entries)).map(look).collect()
+    good = [result for result in looked if isinstance(result, SlidePlan)]
+    bad = [result for result in looked if isinstance(result, Outcome)]
+    return good, bad
+
+
+def _look(entry: SlideEntry, recipe: Recipe, staging: str) -> SlidePlan | Outcome:
+    keep_archive_listings()
+    facts = None
+    try:
+        choice = choose_reader(entry.path)
+        with open_slide(entry.path, choice) as slide:
+            mpp, source = slide_mpp(slide.info, entry.mpp, recipe.tiling)
+            facts = SlideFacts(slide.info, choice.name, choice.note, mpp, source)
+            scales = resolve_scales(slide.info, mpp, recipe.tiling)
+            _check_fit(slide, scales[0], recipe.tiling)
+            seen = _look_at_thumbnail(slide, mpp, recipe.tiling)
+            copied = copies_tiles(ScaledSlide(slide, scales), 0, recipe.tiling)
+    except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
+        return failed_by(entry, error, facts)
+    if seen.tissue is not None:
+        write_mask(seen.tissue, Store(staging), TISSUE_MASK.format(entry.slide_id))
+    facts = replace(
+        facts,
+        reader="copy" if copied else choice.name,
+        requested_mpp=tuple(scale.requested_mpp for scale in scales),
+        effective_mpp=tuple(scale.effective_mpp for scale in scales if scale.effective_mpp is not None),
+        stain=() if seen.stain is None else seen.stain.values,
+    )
+    finest, tiling = scales[0], recipe.tiling
+    grid = grid_of(recipe, entry.slide_id)
+    shards = count_shards(grid, finest.width, finest.height, tiling.block, tiling.blocks_per_shard)
+    return SlidePlan(entry, facts, choice, scales, shards, seen.stain, seen.downsample)
+
+
+def _check_fit(slide: Reader, finest: SlideScale, tiling: Tiling) -> None:
+    """Make sure that pixels can be read and that a window fits, before any work is spent on the slide."""
+    slide.read(len(slide.info.level_sizes) - 1, 0, 0, 1, 1)
+    if min(finest.width, finest.height) < min(tiling.offset) + tiling.window:
+        raise WindowLargerThanSlideError(
+            f"the window of {tiling.window} px is larger than the slide, which is {finest.width}x{finest.height} px at "
+            "scale 0; choose a smaller tiling.window or a finer scale"
+        )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the thumbnail shows: the tissue mask, its downsample, the stain; None where the recipe does not ask."""
+
+    tissue: NDArray[np.bool_] | None = None
+    downsample: float | None = None
+    stain: StainProfile | None = None
+
+
+def _look_at_thumbnail(slide: Reader, mpp: float | None, tiling: Tiling) -> _Seen:
+    """Read the thumbnail, if the recipe asks for anything that is judged on it."""
+    stained = tiling.stain.method != "none"
+    if not stained and not tiling.tissue.needs_thumbnail:
+        return _Seen()
+    thumbnail = slide_thumbnail(slide, mpp)
+    of_pixel = None if mpp is None else mpp * thumbnail.downsample
+    tissue = thumbnail_tissue(thumbnail.rgb, of_pixel, tiling.tissue)
+    if not stained:
+        return _Seen(tissue, thumbnail.downsample)
+    stain = estimate_stain(thumbnail.rgb, otsu_tissue(thumbnail.rgb, of_pixel), tiling.stain)
+    return _Seen(tissue, None if tissue is None else thumbnail.downsample, stain)
