@@ -7,13 +7,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 
-def patches_of(out: Path, slide_id: str) -> pd.DataFrame:
-    """All patches of a slide with `label` and `split` from the path."""
+def patches_of(out: Path, slide_id: str = "*") -> pd.DataFrame:
+    """All patches of a slide, or of all, with `label`, `slide_id` and `split` from the path."""
     frames = []
     for path in sorted(out.glob(f"patches/split=*/slide_id={slide_id}/label=*/*.parquet")):
         label = path.parent.name.removeprefix("label=")
         frame = pq.ParquetFile(path).read().to_pandas()
         frame["label"] = None if label == "__HIVE_DEFAULT_PARTITION__" else int(label)
+        frame["slide_id"] = path.parents[1].name.removeprefix("slide_id=")
         frame["split"] = path.parents[2].name.removeprefix("split=")
         frames.append(frame)
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
