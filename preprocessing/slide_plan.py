@@ -4,13 +4,15 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 
 from cluster.storage import Store
-from preprocessing.grid import Block, Grid, shard_blocks
-from preprocessing.hashing import stable_hash
+from preprocessing.grid import Block, Grid, jitter_key, shard_blocks
 from preprocessing.inventory import SlideEntry
 from preprocessing.mask_file import read_mask
 from preprocessing.readers.opening import ReaderChoice, open_slide
@@ -69,15 +71,20 @@ class SlidePlan:
         """
         mask = None
         if self.mask_downsample is not None:
-            mask = CoarseMask(read_mask(Store(staging), TISSUE_MASK.format(self.entry.slide_id)), self.mask_downsample)
+            mask = CoarseMask(_tissue_mask(staging, self.entry.slide_id), self.mask_downsample)
         return tissue_judge(recipe.tiling.tissue, mask)
+
+
+@lru_cache(maxsize=1)  # a worker's units come slide by slide
+def _tissue_mask(staging: str, slide_id: str) -> NDArray[np.bool_]:
+    """The mask that `prepare` left; `staging` is another folder in every run. Memory: one mask, up to 64 MB."""
+    return read_mask(Store(staging), TISSUE_MASK.format(slide_id))
 
 
 def grid_of(recipe: Recipe, slide_id: str) -> Grid:
     """The grid that a recipe asks for on a slide."""
     tiling = recipe.tiling
-    key = stable_hash("jitter", recipe.seed, slide_id)
-    return Grid(tiling.window, tiling.stride, tiling.offset, tiling.jitter, key)
+    return Grid(tiling.window, tiling.stride, tiling.offset, tiling.jitter, jitter_key(slide_id, recipe.seed))
 
 
 class WaveUnits:

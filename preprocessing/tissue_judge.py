@@ -36,17 +36,24 @@ class CoarseMask:
         Returns:
             (n,) float32.
         """
-        return mask_fractions(self.pixels, origins * downsample, side * downsample, self.downsample)
+        corners = origins * downsample
+        left, top = (int(corner) for corner in corners.min(axis=0) // self.downsample)
+        right, bottom = (int(corner) + 1 for corner in (corners.max(axis=0) + side * downsample) // self.downsample)
+        near = self.pixels[top:bottom, left:right]  # sums over the whole mask would cost more than reading the block
+        inside = corners - np.array([left, top]) * self.downsample
+        return mask_fractions(near, inside, side * downsample, self.downsample)
 
     def stretched(self, x: int, y: int, width: int, height: int, downsample: float) -> NDArray[np.bool_]:
         """The mask under a region of scale 0, nearest pixel, (height, width) bool; False beyond the mask."""
-        rows = self._under(y, height, downsample)
-        columns = self._under(x, width, downsample)
-        framed = np.pad(self.pixels, ((0, 1), (0, 1)))
-        return framed[np.minimum(rows, len(framed) - 1)[:, None], np.minimum(columns, framed.shape[1] - 1)]
-
-    def _under(self, start: int, count: int, downsample: float) -> NDArray[np.int64]:
-        return ((np.arange(start, start + count) + 0.5) * (downsample / self.downsample)).astype(np.int64)
+        rows, columns = (
+            ((np.arange(start, start + count) + 0.5) * (downsample / self.downsample)).astype(np.int64)
+            for start, count in ((y, height), (x, width))
+        )
+        high, wide = self.pixels.shape
+        known = self.pixels[np.minimum(rows, high - 1)[:, None], np.minimum(columns, wide - 1)]
+        known[rows >= high] = False
+        known[:, columns >= wide] = False
+        return known
 
 
 class TissueJudge(Protocol):
