@@ -1,0 +1,59 @@
+"""`histospark tile` as users run it, timed as a whole process."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.dataset as ds
+
+from benchmarks.pairs import Run
+from benchmarks.processes import Finished, run_whole
+
+RECIPES = Path(__file__).parent / "recipes"
+TILES_256 = RECIPES / "tiles256.yaml"
+
+
+def tile(
+    slides: Sequence[Path],
+    recipe: Path,
+    work: Path,
+    cores: int,
+    *,
+    settings: Sequence[str] = (),
+    watch_memory: bool = False,
+) -> tuple[Run, Finished]:
+    """Tile slides into a fresh table on local Spark with one worker per core.
+
+    Args:
+        slides: they are linked into a folder of their own, annotations included.
+        recipe: conf file.
+        work: folder for slides, table and log; emptied.
+        cores: of everything, Java included.
+        settings: overrides of the recipe, `key=value`.
+        watch_memory: see `run_whole`.
+    """
+    shutil.rmtree(work, ignore_errors=True)
+    source = link_slides(slides, work / "slides")
+    command = [Path(sys.executable).with_name("histospark"), "tile", "--conf", recipe, "--slides", source]
+    command += ["--out", work / "out", "--master", f"local[{cores}]"]
+    for setting in settings:
+        command += ["--set", setting]
+    finished = run_whole(command, cores, work / "log.txt", watch_memory=watch_memory)
+    return Run(finished.seconds, count_patches(work / "out")), finished
+
+
+def link_slides(slides: Sequence[Path], folder: Path) -> Path:
+    """A folder with links to slides and to the annotations beside them."""
+    folder.mkdir(parents=True)
+    for slide in slides:
+        for file in (slide, slide.with_suffix(".xml")):
+            if file.exists():
+                (folder / file.name).symlink_to(file.resolve())
+    return folder
+
+
+def count_patches(out: Path) -> int:
+    """Rows of a patch table; 0 where nothing was written."""
+    folder = out / "patches"
+    return int(ds.dataset(folder, format="parquet").count_rows()) if folder.is_dir() else 0
