@@ -5,6 +5,7 @@ whatever size a damaged header claims.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,8 +117,8 @@ class Block:
         return grid.moved(grid.places(self.x, self.y, self.side, width, height), width, height)
 
 
-def blocks(grid: Grid, width: int, height: int, side: int) -> list[Block]:
-    """All blocks of a slide that can own a window, in raster order. Going away: callers take `shard_blocks`.
+def blocks(grid: Grid, width: int, height: int, side: int) -> Iterator[Block]:
+    """All blocks of a slide that can own a window, one after the other in raster order.
 
     Args:
         grid: where windows go.
@@ -128,13 +129,7 @@ def blocks(grid: Grid, width: int, height: int, side: int) -> list[Block]:
         About width x height / side² small objects; none where the slide is smaller than a window.
     """
     columns, rows = _blocks_across(grid, width, height, side)
-    return [Block(column * side, row * side, side) for row in range(rows) for column in range(columns)]
-
-
-def shards(all_blocks: list[Block], slide_id: str, recipe_id: str, blocks_per_shard: int) -> list[list[Block]]:
-    """Units of places from all over a slide. Going away: callers take `shard_blocks`."""
-    mixed_up = sorted(all_blocks, key=lambda block: stable_hash(slide_id, recipe_id, block.x, block.y))
-    return [mixed_up[i : i + blocks_per_shard] for i in range(0, len(mixed_up), blocks_per_shard)]
+    return (Block(column * side, row * side, side) for row in range(rows) for column in range(columns))
 
 
 def unit_shape(blocks_per_shard: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import pytest
 from preprocessing.grid import (
     Block,
     Grid,
+    blocks,
     count_shards,
     jitter_key,
     scale_origins,
@@ -123,6 +124,7 @@ def test_jitter_is_the_same_in_another_process() -> None:
 
 def test_slide_smaller_than_a_window_has_no_units() -> None:
     assert count_shards(Grid(80, 50), 79, 500, 512, 8) == 0
+    assert list(blocks(Grid(80, 50), 79, 500, 512)) == []
     with pytest.raises(IndexError, match="unit 0 of a slide of 0 units"):
         shard_blocks(0, Grid(80, 50), 79, 500, 512, 8)
 
@@ -140,6 +142,7 @@ def test_units_are_rectangles_of_neighbors_that_hold_each_block_once(per_unit: i
     grid, side = Grid(80, 50), 512
     corners = {(x, y) for y in range(0, height - 79, side) for x in range(0, width - 79, side)}
     held = []
+    assert {(block.x, block.y) for block in blocks(grid, width, height, side)} == corners
     firsts = []
     for unit in range(count_shards(grid, width, height, side, per_unit)):
         mine = [(block.x, block.y) for block in shard_blocks(unit, grid, width, height, side, per_unit)]
