@@ -14,10 +14,11 @@ from cluster.storage import Store
 from inference.assemble import read_predictions
 from inference.predict import PREDICTIONS, prediction_recipe
 from preprocessing.inventory import SlideEntry, inventory
+from preprocessing.label_rule import label_windows
 from preprocessing.labels import Truth, open_truth
+from preprocessing.readers.opening import open_slide
 from preprocessing.recipe import Recipe
-from preprocessing.slides import Slide
-from preprocessing.survey import center_fractions, is_positive
+from preprocessing.scales import resolve_scales, slide_mpp
 from training.card import ModelCard
 from training.metrics import BinaryMetrics
 from training.report import judge, save_report
@@ -31,7 +32,7 @@ class JudgedSlide:
 
     Attributes:
         slide_id: name of the slide.
-        labels: (n,) bool, annotated by the recipe's rule.
+        labels: (n,) bool, of any class by the recipe's rule.
         probabilities: (n,) float32.
     """
 
@@ -51,16 +52,20 @@ def judged_slides(predictions: Store, entries: Sequence[SlideEntry], recipe: Rec
     Yields:
         One slide at a time. Memory: its predictions, and a block of its annotation.
     """
-    level = recipe.tiling.scales[0].level
+    tiling = recipe.tiling
     for entry in entries:
         folder = f"{PREDICTIONS}/slide_id={entry.slide_id}"
         if not predictions.exists(folder):
             continue
-        with Slide(entry.path) as slide, open_truth(entry, slide.info, level, recipe.tiling.labels) as truth:
+        with open_slide(entry.path) as slide:
+            info = slide.info
+        mpp, _ = slide_mpp(info, entry.mpp, tiling)
+        downsample = resolve_scales(info, mpp, tiling)[0].downsample
+        with open_truth(entry, info, downsample, tiling.labels) as truth:
             if truth is None:
                 continue
             xy, probabilities = read_predictions(predictions, folder)
-            origins = np.rint(xy / slide.info.downsamples[level]).astype(np.int32)
+            origins = np.rint(xy / downsample).astype(np.int32)
             yield JudgedSlide(entry.slide_id, _labels(truth, origins, recipe), probabilities)
 
 
@@ -69,8 +74,7 @@ def _labels(truth: Truth, origins: NDArray[np.int32], recipe: Recipe) -> NDArray
     block_of, members = np.unique(origins // recipe.tiling.block, axis=0, return_inverse=True)
     for block in range(len(block_of)):
         mine = np.flatnonzero(members.ravel() == block)
-        fractions = center_fractions(truth, origins[mine], recipe.tiling)
-        labels[mine] = is_positive(fractions, recipe.tiling.labels)
+        labels[mine] = label_windows(truth, origins[mine], recipe.tiling).label > 0
     return labels
 
 

@@ -1,48 +1,40 @@
 """The outline of what is annotated, for pictures: rings in level-0 pixels."""
 
-from collections.abc import Iterator
-from typing import Literal
-
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from preprocessing.annotations import Region, read_regions
-from preprocessing.inventory import SlideEntry
-from preprocessing.slides import Slide
+from preprocessing.annotations import read_regions
+from preprocessing.mask_values import MaskValues
+from preprocessing.readers.opening import open_slide
+from preprocessing.slide_entry import SlideEntry
+from preprocessing.tiling_settings import Labels
 
 
-def truth_outlines(entry: SlideEntry, source: Literal["polygons", "mask"]) -> list[NDArray[np.float64]]:
+def truth_outlines(entry: SlideEntry, labels: Labels) -> list[NDArray[np.float64]]:
     """Rings of the annotation beside a slide.
 
     Args:
         entry: the slide.
-        source: what counts where it has both, as in `Labels`.
+        labels: the recipe's classes, and what counts where the slide has both polygons and a mask.
 
     Returns:
         (n, 2) float64 each, level-0 pixels; none where nothing is annotated. Memory: the annotation, or the coarsest
         level of the mask.
     """
-    if entry.mask is not None and (source == "mask" or entry.annotation is None):
-        return _mask_rings(entry.mask)
+    if entry.mask is not None and (labels.source == "mask" or entry.annotation is None):
+        return _mask_rings(entry.mask, len(labels.classes))
     if entry.annotation is not None:
-        return [ring for region in read_regions(entry.annotation) for ring in _rings(region)]
+        regions = read_regions(entry.annotation, labels)
+        return [ring for region in regions for polygon in region.polygons for ring in polygon]
     return []
 
 
-def _rings(region: Region) -> Iterator[NDArray[np.float64]]:
-    coordinates = region.geometry["coordinates"]
-    polygons = [coordinates] if region.geometry["type"] == "Polygon" else coordinates
-    for polygon in polygons:
-        for ring in polygon:
-            yield np.asarray(ring, dtype=np.float64)
-
-
-def _mask_rings(path: str) -> list[NDArray[np.float64]]:
-    with Slide(path) as mask:
+def _mask_rings(path: str, classes: int) -> list[NDArray[np.float64]]:
+    with open_slide(path) as mask:
         level = len(mask.info.level_sizes) - 1
         width, height = mask.info.level_sizes[level]
-        inside = mask.read(level, 0, 0, width, height, background=0).any(axis=-1)
+        inside = MaskValues(mask, classes).labels(level, 0, 0, width, height) > 0
         downsample = mask.info.downsamples[level]
     bordered = np.pad(inside, 1)  # so that an outline closes at the edge of the slide
     contour = Figure().subplots().contour(bordered.astype(float), levels=[0.5])

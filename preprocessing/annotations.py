@@ -1,97 +1,108 @@
-"""What a pathologist drew: ASAP XML and QuPath GeoJSON as regions in level-0 pixels."""
+"""What a pathologist drew: ASAP XML and QuPath GeoJSON as regions of the recipe's classes, in level-0 pixels.
 
-import json
-import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+A file without any drawing says that somebody looked and found nothing.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cluster.storage import Store
+from preprocessing.asap_xml import asap_drawings
+from preprocessing.drawing import Drawing
 from preprocessing.errors import AnnotationError
+from preprocessing.qupath_geojson import qupath_drawings
+from preprocessing.repair import Rings, repaired
+from preprocessing.tiling_settings import Labels
 
-POSITIVE_GROUPS = frozenset({"_0", "_1", "tumor", "metastases"})
-EXCLUDED_GROUPS = frozenset({"_2", "exclusion", "none", "normal"})
+EXCLUDED = 0
+"""Label of a region that is cut out of all classes."""
+
+_GEOJSON_ENDINGS = (".geojson", ".json")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region:
     """One drawn area.
 
     Attributes:
-        geometry: a GeoJSON geometry (Polygon or MultiPolygon), level-0 pixels.
-        positive: tumor; else the area is cut out of the tumor, whatever the order of drawing.
+        name: of the annotation, for people.
+        label: class index from 1; `EXCLUDED` where the area is cut out of all classes, whatever the order of drawing.
+        polygons: valid ones, each its outer ring and the holes in it; a pixel in any of them is in the region.
+        note: what had to be repaired, for people; empty where the polygon was drawn well.
     """
 
-    geometry: Mapping[str, Any]
-    positive: bool
+    name: str
+    label: int
+    polygons: tuple[Rings, ...]
+    note: str = ""
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom, level-0 pixels."""
+        outer = [polygon[0] for polygon in self.polygons]
+        low = [min(float(ring[:, axis].min()) for ring in outer) for axis in (0, 1)]
+        high = [max(float(ring[:, axis].max()) for ring in outer) for axis in (0, 1)]
+        return low[0], low[1], high[0], high[1]
 
 
-def read_regions(path: str) -> tuple[Region, ...]:
+def read_regions(path: str, labels: Labels) -> tuple[Region, ...]:
     """Read an annotation file.
 
     Args:
-        path: URI of an ASAP `.xml` or a `.geojson`.
+        path: URI of a QuPath `.geojson` (or `.json`), or of an ASAP XML.
+        labels: which groups make which class, and which are cut out; groups are matched in any case.
 
     Returns:
-        All regions; memory grows with the annotation (about 100 bytes a vertex), not with the slide.
+        All regions in the order of the file. Memory grows with the annotation (about 300 bytes a corner while it is
+        read, 16 after), not with the slide.
 
     Raises:
-        AnnotationError: not readable, a group that is neither tumor nor exclusion, or a shape without area.
+        AnnotationError: not readable, a group that the recipe does not know, or a shape that `repair` refuses.
     """
     folder, _, name = path.rpartition("/")
     try:
         data = Store(folder or ".").read_bytes(name)
     except OSError as error:
-        raise AnnotationError(f"annotation {path} cannot be read: {error}") from error
-    try:
-        return _from_geojson(json.loads(data), path) if name.endswith(".geojson") else _from_asap(data, path)
-    except (ET.ParseError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"annotation {path} is damaged: {error}; export it anew") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise AnnotationError(f"annotation {path} is not in the expected form: {error!r}; export it anew") from error
+        raise AnnotationError(f"annotation {path} cannot be read: {error}; is it there, and readable?") from error
+    is_geojson = name.lower().endswith(_GEOJSON_ENDINGS)
+    drawings = qupath_drawings(data, path) if is_geojson else asap_drawings(data, path)
+    label_of = _label_of_group(labels)
+    return tuple(_region(drawing, label_of, path) for drawing in drawings)
 
 
-def _from_asap(data: bytes, path: str) -> tuple[Region, ...]:
-    regions = []
-    for annotation in ET.fromstring(data).iter("Annotation"):
-        name = annotation.get("Name", "without a name")
-        if annotation.get("Type") not in {"Polygon", "Rectangle", "Spline"}:
-            raise AnnotationError(f"annotation {path}: {name} is a {annotation.get('Type')}, which has no area")
-        ordered = sorted(annotation.iter("Coordinate"), key=lambda corner: int(corner.attrib["Order"]))
-        ring = [(float(corner.attrib["X"]), float(corner.attrib["Y"])) for corner in ordered]
-        positive = _is_positive(annotation.get("PartOfGroup", ""), name, path)
-        regions.append(Region({"type": "Polygon", "coordinates": [_closed(ring, name, path)]}, positive))
-    return tuple(regions)
+def refuse_outside(regions: Sequence[Region], width: int, height: int, path: str) -> None:
+    """Make sure that each region belongs to the slide: at least a part of its bounding box lies on it.
+
+    Args:
+        regions: of the annotation.
+        width, height: of the slide, level-0 pixels.
+        path: of the annotation, for people.
+
+    Raises:
+        AnnotationError: a region lies wholly outside.
+    """
+    for region in regions:
+        left, top, right, bottom = region.bounds
+        if left >= width or top >= height or right <= 0 or bottom <= 0:
+            raise AnnotationError(
+                f"annotation {path}: {region.name} lies outside the slide of {width}x{height} px, from {left:.0f}, "
+                f"{top:.0f} to {right:.0f}, {bottom:.0f}; was it drawn on another slide, or on another level?"
+            )
 
 
-def _from_geojson(content: Any, path: str) -> tuple[Region, ...]:
-    features = content["features"] if isinstance(content, dict) else content
-    regions = []
-    for number, feature in enumerate(features):
-        properties = feature.get("properties") or {}
-        group = (properties.get("classification") or {}).get("name", "")
-        name = properties.get("name") or f"feature {number}"
-        geometry = feature["geometry"]
-        if geometry["type"] not in {"Polygon", "MultiPolygon"}:
-            raise AnnotationError(f"annotation {path}: {name} is a {geometry['type']}, which has no area")
-        polygons = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
-        rings = [[_closed(ring, name, path) for ring in polygon] for polygon in polygons]
-        shape = {"type": "MultiPolygon", "coordinates": rings}
-        regions.append(Region(shape, _is_positive(group, name, path)))
-    return tuple(regions)
+def _label_of_group(labels: Labels) -> dict[str, int]:
+    classes = {group.lower(): label for label, groups in enumerate(labels.classes.values(), 1) for group in groups}
+    return classes | {group.lower(): EXCLUDED for group in labels.excluded}
 
 
-def _is_positive(group: str, name: str, path: str) -> bool:
-    if group.lower() in POSITIVE_GROUPS:
-        return True
-    if group.lower() in EXCLUDED_GROUPS:
-        return False
-    known = ", ".join(sorted(POSITIVE_GROUPS | EXCLUDED_GROUPS))
-    raise AnnotationError(f"annotation {path}: {name} is in group '{group}'; known groups are {known}")
-
-
-def _closed(ring: Sequence[Sequence[float]], name: str, path: str) -> list[tuple[float, float]]:
-    corners = [(float(corner[0]), float(corner[1])) for corner in ring]
-    if len(set(corners)) < 3:
-        raise AnnotationError(f"annotation {path}: {name} has {len(set(corners))} corners, an area needs 3")
-    return corners if corners[0] == corners[-1] else [*corners, corners[0]]
+def _region(drawing: Drawing, label_of: dict[str, int], path: str) -> Region:
+    if drawing.group.lower() not in label_of:
+        known = ", ".join(sorted(label_of))
+        raise AnnotationError(
+            f"annotation {path}: {drawing.name} is in group '{drawing.group}'; known groups are {known}; "
+            "add it to tiling.labels.classes or tiling.labels.excluded"
+        )
+    parts = [repaired(polygon, f"annotation {path}: {drawing.name}") for polygon in drawing.polygons]
+    polygons = tuple(polygon for part in parts for polygon in part.polygons)
+    notes = " and ".join(part.note for part in parts if part.note)
+    return Region(drawing.name, label_of[drawing.group.lower()], polygons, f"{drawing.name}: {notes}" if notes else "")

@@ -1,131 +1,157 @@
 """What is annotated, pixel by pixel at scale 0: the truth under a slide, from polygons, a mask, or none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.features import rasterize
-from rasterio.transform import Affine
 
-from preprocessing.annotations import Region, read_regions
+from preprocessing.annotations import EXCLUDED, read_regions, refuse_outside
 from preprocessing.errors import AnnotationError, SlideError
-from preprocessing.inventory import SlideEntry
-from preprocessing.slides import Slide, SlideInfo
+from preprocessing.mask_values import MaskValues
+from preprocessing.polygon_raster import BurnOrder, burn
+from preprocessing.readers.base import Reader, SlideInfo
+from preprocessing.readers.opening import open_slide
+from preprocessing.slide_entry import SlideEntry
 from preprocessing.tiling_settings import Labels
 
 
 class Truth(Protocol):
-    """Where tumor is known to be, and known not to be."""
+    """Where each class is known to be, and where none is."""
 
-    def annotated(self, x: int, y: int, width: int, height: int) -> NDArray[np.bool_]:
-        """Which pixels of a region are tumor.
+    def labels(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """Which class lies under the center of each pixel of a region.
 
         Args:
-            x, y, width, height: the region, scale-0 pixels.
+            x, y, width, height: the region, scale-0 pixels; it may reach beyond the slide.
 
         Returns:
-            (height, width) bool.
+            (height, width) uint8: the label of the class, from 1, or 0 for none.
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PolygonTruth:
-    """A scale-0 pixel is annotated when its center lies inside a positive region and inside no excluded one.
+    """A scale-0 pixel belongs to a class when its center lies inside a region of the class and inside no excluded one.
+
+    Where regions of two classes overlap, the later class of the recipe counts.
 
     Attributes:
-        regions: level-0 pixels.
+        order: the polygons, level-0 pixels.
         downsample: level-0 pixels per scale-0 pixel.
     """
 
-    regions: Sequence[Region]
+    order: BurnOrder
     downsample: float
 
-    def annotated(self, x: int, y: int, width: int, height: int) -> NDArray[np.bool_]:
-        """See `Truth`. Memory: one byte a pixel of the region."""
-        scale = self.downsample
-        to_level_0 = Affine(scale, 0, x * scale, 0, scale, y * scale)
-        by_turn = sorted(self.regions, key=lambda region: not region.positive)  # exclusions are burnt last
-        if not by_turn:
-            return np.zeros((height, width), bool)
-        shapes = [(region.geometry, int(region.positive)) for region in by_turn]
-        return rasterize(shapes, out_shape=(height, width), transform=to_level_0, dtype="uint8") > 0
+    def labels(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """See `Truth`. Memory: see `burn`."""
+        return burn(self.order, x, y, width, height, self.downsample)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskTruth:
-    """A scale-0 pixel is annotated when the mask pixel under its center is not 0.
+    """A scale-0 pixel has the label of the mask pixel under its center.
 
     Attributes:
-        mask: an open slide of the same level-0 size, 0 where nothing is annotated.
+        values: of an open mask of the same level-0 size as the slide.
         level: of the mask that is read: the coarsest one not coarser than scale 0.
         ratio: mask pixels (of that level) per scale-0 pixel.
     """
 
-    mask: Slide
+    values: MaskValues
     level: int
     ratio: float
 
-    def annotated(self, x: int, y: int, width: int, height: int) -> NDArray[np.bool_]:
-        """See `Truth`. Memory: about 8 bytes per mask pixel of the region."""
+    def labels(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """See `Truth`. Memory: about 9 bytes per mask pixel of the region."""
         columns = np.floor((np.arange(x, x + width) + 0.5) * self.ratio).astype(int)
         rows = np.floor((np.arange(y, y + height) + 0.5) * self.ratio).astype(int)
         left, top = int(columns[0]), int(rows[0])
         span = (int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
-        pixels = self.mask.read(self.level, left, top, *span, background=0)
-        return pixels[np.ix_(rows - top, columns - left)].any(axis=-1)
+        found = self.values.labels(self.level, left, top, *span)
+        if span == (width, height):
+            return found
+        return found[np.ix_(rows - top, columns - left)]
 
 
 class NoTumor:
     """The truth of a slide known to hold no tumor."""
 
-    def annotated(self, x: int, y: int, width: int, height: int) -> NDArray[np.bool_]:  # noqa: ARG002
+    def labels(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:  # noqa: ARG002
         """See `Truth`: nothing."""
-        return np.zeros((height, width), bool)
+        return np.zeros((height, width), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class DeclaredNormal:
+    """The mask of a slide that is declared normal: nothing may be annotated in it, as far as it is read.
+
+    Attributes:
+        truth: of the mask.
+        conflict: the message where it shows something.
+    """
+
+    truth: Truth
+    conflict: str
+
+    def labels(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """See `Truth`: nothing.
+
+        Raises:
+            AnnotationError: something is annotated in this region.
+        """
+        found = self.truth.labels(x, y, width, height)
+        if found.any():
+            raise AnnotationError(self.conflict)
+        return found
 
 
 @contextmanager
-def open_truth(entry: SlideEntry, info: SlideInfo, level: int, labels: Labels) -> Iterator[Truth | None]:
+def open_truth(entry: SlideEntry, info: SlideInfo, downsample: float, labels: Labels) -> Iterator[Truth | None]:
     """Open the truth of a slide: polygons or mask as the recipe prefers, none where nobody looked.
 
     Args:
         entry: the slide and what stands beside it.
         info: of the slide.
-        level: scale 0.
+        downsample: level-0 pixels per scale-0 pixel, of a level or between levels.
         labels: the recipe's rules.
 
     Yields:
-        The truth, or None for a slide that is neither annotated nor known to be normal.
+        The truth, or None for a slide that is neither annotated nor known to be normal. Memory: the annotation.
 
     Raises:
-        AnnotationError: damaged, another size than the slide, or tumor drawn on a slide declared normal.
+        AnnotationError: damaged, another size than the slide, outside the slide, or tumor drawn on a slide declared
+            normal (of a mask this and wrong values are found when its region is read).
     """
-    use_mask = entry.mask is not None and (labels.source == "mask" or entry.annotation is None)
-    if use_mask and entry.mask is not None:
+    conflict = f"{entry.slide_id} is declared normal, yet {{}} shows tumor; correct the one or the other"
+    if entry.mask is not None and (labels.source == "mask" or entry.annotation is None):
         with _open_mask(entry.mask) as mask:
-            yield _mask_truth(mask, info, level)
+            truth = _mask_truth(mask, info, downsample, labels)
+            yield DeclaredNormal(truth, conflict.format(entry.mask)) if entry.is_normal else truth
     elif entry.annotation is not None:
-        regions = read_regions(entry.annotation)
-        if entry.is_normal and any(region.positive for region in regions):
-            raise AnnotationError(f"{entry.slide_id} is declared normal, yet {entry.annotation} shows tumor")
-        yield PolygonTruth(regions, info.downsamples[level])
+        regions = read_regions(entry.annotation, labels)
+        refuse_outside(regions, info.width, info.height, entry.annotation)
+        if entry.is_normal and any(region.label != EXCLUDED for region in regions):
+            raise AnnotationError(conflict.format(entry.annotation))
+        yield PolygonTruth(BurnOrder.of(regions), downsample)
     else:
         yield NoTumor() if entry.is_normal else None
 
 
-def _open_mask(path: str) -> Slide:
+def _open_mask(path: str) -> Reader:
     try:
-        return Slide(path)
+        return open_slide(path)
     except SlideError as error:
         raise AnnotationError(f"mask: {error}") from error
 
 
-def _mask_truth(mask: Slide, info: SlideInfo, level: int) -> MaskTruth:
+def _mask_truth(mask: Reader, info: SlideInfo, downsample: float, labels: Labels) -> MaskTruth:
     if mask.info.level_sizes[0] != info.level_sizes[0]:
         sizes = [f"{width}x{height}" for width, height in (mask.info.level_sizes[0], info.level_sizes[0])]
         raise AnnotationError(f"mask {mask.path} is {sizes[0]} px, its slide {sizes[1]}; export it at level 0")
-    wanted = info.downsamples[level]
-    fitting = [k for k, downsample in enumerate(mask.info.downsamples) if downsample <= wanted * 1.001]
-    return MaskTruth(mask, fitting[-1], wanted / mask.info.downsamples[fitting[-1]])
+    fitting = [k for k, finer in enumerate(mask.info.downsamples) if finer <= downsample * 1.001]
+    level = fitting[-1] if fitting else 0
+    return MaskTruth(MaskValues(mask, len(labels.classes)), level, downsample / mask.info.downsamples[level])

@@ -10,9 +10,11 @@ import shapely
 import tifffile
 
 from inference.truth_outline import truth_outlines
-from preprocessing.inventory import SlideEntry
+from preprocessing.slide_entry import SlideEntry
+from preprocessing.tiling_settings import Labels
 
 TUMORS = ("tumor_01", "tumor_02")
+POLYGONS, MASK = Labels(source="polygons"), Labels(source="mask")
 
 
 def polygons(xml: Path) -> dict[str, list[np.ndarray]]:
@@ -26,7 +28,7 @@ def polygons(xml: Path) -> dict[str, list[np.ndarray]]:
 @pytest.mark.parametrize("slide_id", TUMORS)
 def test_outlines_of_an_xml_are_its_polygons(drawn: Path, slide_id: str) -> None:
     xml = drawn / f"{slide_id}.xml"
-    rings = truth_outlines(SlideEntry(slide_id, str(drawn / f"{slide_id}.tif"), annotation=str(xml)), "polygons")
+    rings = truth_outlines(SlideEntry(slide_id, str(drawn / f"{slide_id}.tif"), annotation=str(xml)), POLYGONS)
     wanted = [corners for group in polygons(xml).values() for corners in group]
     assert len(rings) == len(wanted) > 0
     for ring, corners in zip(rings, wanted, strict=True):
@@ -43,7 +45,7 @@ def test_outlines_of_a_mask_lie_within_a_mask_pixel_of_the_polygons(drawn: Path,
     tumor = shapely.union_all([shapely.Polygon(corners) for corners in drawn_by_hand["Tumor"]])
     holes = [shapely.Polygon(c) for group, cs in drawn_by_hand.items() if group != "Tumor" for c in cs]
     edge = shapely.boundary(shapely.difference(tumor, shapely.union_all(holes)))
-    rings = truth_outlines(SlideEntry(slide_id, str(drawn / f"{slide_id}.tif"), mask=str(mask)), "polygons")
+    rings = truth_outlines(SlideEntry(slide_id, str(drawn / f"{slide_id}.tif"), mask=str(mask)), POLYGONS)
     assert len(rings) > 0
     outline = shapely.union_all([shapely.LineString(ring) for ring in rings])
     assert shapely.hausdorff_distance(outline, edge, densify=0.1) < pixel * np.sqrt(2)
@@ -55,21 +57,21 @@ def test_a_mask_at_the_rim_of_the_slide_is_outlined_there(tmp_path: Path) -> Non
     pixels = np.zeros((256, 256), np.uint8)
     pixels[:64, 192:] = 255
     tifffile.imwrite(tmp_path / "mask.tif", pixels, tile=(128, 128))
-    (ring,) = truth_outlines(SlideEntry("s", "s.tif", mask=str(tmp_path / "mask.tif")), "polygons")
+    (ring,) = truth_outlines(SlideEntry("s", "s.tif", mask=str(tmp_path / "mask.tif")), POLYGONS)
     edge = shapely.LineString(ring)
     assert shapely.hausdorff_distance(edge, shapely.boundary(shapely.box(192, 0, 256, 64)), densify=0.1) < 0.4
 
 
 def test_a_slide_without_annotation_has_no_outlines() -> None:
-    assert truth_outlines(SlideEntry("s", "s.tif"), "polygons") == []
+    assert truth_outlines(SlideEntry("s", "s.tif"), POLYGONS) == []
 
 
 def test_where_a_slide_has_both_the_one_that_makes_its_labels_is_drawn(drawn: Path) -> None:
     beside = {"annotation": str(drawn / "tumor_01.xml"), "mask": str(drawn / "tumor_01_mask.tif")}
     both = SlideEntry("tumor_01", str(drawn / "tumor_01.tif"), **beside)
-    for source, name in (("polygons", "annotation"), ("mask", "mask")):
+    for labels, name in ((POLYGONS, "annotation"), (MASK, "mask")):
         alone = SlideEntry("tumor_01", both.path, **{name: beside[name]})
-        rings, wanted = truth_outlines(both, source), truth_outlines(alone, "polygons")
+        rings, wanted = truth_outlines(both, labels), truth_outlines(alone, POLYGONS)
         assert len(rings) == len(wanted) > 0
         assert all(np.array_equal(ring, other) for ring, other in zip(rings, wanted, strict=True))
-    assert sum(map(len, truth_outlines(both, "mask"))) != sum(map(len, truth_outlines(both, "polygons")))
+    assert sum(map(len, truth_outlines(both, MASK))) != sum(map(len, truth_outlines(both, POLYGONS)))
