@@ -28,15 +28,18 @@ def show(page: Iterable[RenderableType], console: Console) -> None:
     console.file.flush()
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], numbers: Iterable[str] = ()) -> Padding:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], numbers: Iterable[str] = (), head: bool = True
+) -> Padding:
     """An indented table without lines.
 
     Args:
         columns: the heads.
         rows: the cells.
         numbers: columns that stand to the right and are never cut.
+        head: show the heads.
     """
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=head)
     numbers = set(numbers)
     for name in columns:
         right = name in numbers

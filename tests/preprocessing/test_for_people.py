@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
 from cluster.storage import Store
@@ -15,6 +16,7 @@ from cluster.terminal import show
 from preprocessing import ledger
 from preprocessing.ledger import Outcome
 from preprocessing.readers.base import SlideInfo
+from preprocessing.slide_check import problems_of
 from preprocessing.slide_entry import SlideEntry
 from preprocessing.slide_facts import SlideFacts
 from preprocessing.status import page
@@ -140,10 +142,61 @@ def test_status_of_something_else_says_what_it_wants(histospark: Command, tmp_pa
     assert "has no ledger; give the --out folder" in ended.stderr
 
 
-def test_inspect_tells_levels_and_what_is_missing(histospark: Command, real: Path) -> None:
-    ended = histospark("inspect", real / "wsi" / "TCGA-CR-7395-01A-01-TS1.svs", real / "wsi" / "bad")
+def test_inspect_tells_levels_storage_reader_and_what_is_missing(histospark: Command, real: Path) -> None:
+    """Facts of the README of the test data."""
+    ended = histospark("inspect", real / "wsi" / "TCGA-CR-7395-01A-01-TS1.svs", real / "wsi" / "CMU-1-Small-Region.svs")
+    assert ended.returncode == 0, ended.stderr
+    assert "  format      aperio, tiles of 256 x 256 px, JPEG 2000\n" in ended.stdout
+    assert "  resolution  mpp not stated, objective not stated\n" in ended.stdout
+    assert "  reader      openslide: JPEG 2000 tiles\n" in ended.stdout
+    assert re.search(r"\n +1 +2,221 +1,783 +2\.001 +- +no whole number\n", ended.stdout)
+    for remedy in ("a column mpp to the manifest", "tiling.mpp in the recipe", "tiling.scales by level"):
+        assert remedy in ended.stdout
+    assert "  format      aperio, tiles of 240 x 240 px, JPEG\n" in ended.stdout
+    assert "  size        2,220 x 2,967 px, 6.59 megapixels, 1.11 x 1.48 mm\n" in ended.stdout
+    assert "  resolution  0.499 um per pixel, objective 20\n" in ended.stdout
+    assert "  reader      direct\n" in ended.stdout
+    assert ended.stdout.endswith("2 slides: 2 usable, 1 with a problem\n")
+    assert "\x1b" not in ended.stdout
+
+
+def test_inspect_names_slides_that_cannot_be_used(histospark: Command, real: Path) -> None:
+    ended = histospark("inspect", "--failed", real / "wsi" / "bad", real / "wsi" / "CMU-1-Small-Region.svs")
     assert ended.returncode == 3
-    assert "mpp not stated, objective not stated" in ended.stdout
-    assert "level 1: 2221x1783 px, downsample 2.001  (no whole number" in ended.stdout
-    assert ended.stdout.count("unusable: ") == 3
+    assert "  unusable: " in ended.stdout.partition("broken.svs\n")[2].split("\n")[0]
+    assert "cannot be read" in ended.stdout.partition("unreadable.svs\n")[2]
+    assert "reader      flat: " in ended.stdout.partition("kidney-48-5.tif\n")[2]
+    assert "CMU-1" not in ended.stdout  # nothing is wrong with it
+    assert ended.stdout.endswith("5 slides: 3 usable, 2 unusable, 1 with a problem\n")
     assert "Traceback" not in ended.stderr
+
+
+def test_inspect_lists_what_stands_beside_a_slide_and_takes_the_manifests_mpp(
+    histospark: Command, drawn: Path, tmp_path: Path
+) -> None:
+    said = histospark("inspect", drawn / "tumor_01.tif").stdout
+    assert "  beside it   annotation tumor_01.xml, mask tumor_01_mask.tif\n" in said
+    manifest = tmp_path / "slides.csv"
+    manifest.write_text(f"slide_id,path,mpp\n0012,{drawn / 'tumor_01.tif'},0.5\n")
+    told = json.loads(histospark("inspect", "--json", manifest).stdout)
+    assert (told["entry"]["slide_id"], told["mpp"], told["error"]) == ("0012", 0.5, None)
+    assert told["info"]["level_sizes"][0] == [1024, 1024]
+    assert "  resolution  0.5 um per pixel (by the manifest), " in histospark("inspect", manifest).stdout
+
+
+@pytest.mark.parametrize(
+    ("mpp", "power", "side", "trouble"),
+    [
+        (0.25, 40, 1000, ""),
+        (0.499, 20, 1000, ""),
+        (None, 40, 1000, "nothing says the mpp"),
+        (352.8, None, 1000, "an mpp of 352.8 is that of no scanner"),
+        (0.25, 10, 1000, "an mpp of 0.25 and an objective of 10 do not go together"),
+        (0.25, 40, 20_000, "it has only one level"),
+    ],
+)
+def test_what_will_make_trouble_is_said_before_a_job_starts(
+    mpp: float | None, power: float | None, side: int, trouble: str
+) -> None:
+    problems = problems_of(SlideInfo(((side, side),), (1.0,), mpp, power, "aperio"), mpp)
+    assert [problem[: len(trouble)] for problem in problems] == ([trouble] if trouble else [])
