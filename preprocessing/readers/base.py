@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +44,12 @@ class Reader(ABC):
     """An open slide: a context manager that reads regions as RGB.
 
     Attributes:
+        name: of the way of reading, as `opening` knows it.
         path: of the file.
         info: what the slide says of itself.
     """
 
+    name: ClassVar[str]
     path: str
     info: SlideInfo
 

@@ -22,6 +22,8 @@ class OpenSlideReader(Reader):
         SlideOpenError: the file is missing or in no format that OpenSlide knows.
     """
 
+    name = "openslide"
+
     def __init__(self, path: str) -> None:
         try:
             self._handle = openslide.OpenSlide(path)

@@ -1,0 +1,141 @@
+"""Reading JPEG tiles by their place in the file, past OpenSlide: generic tiled TIFF and Aperio SVS.
+
+A tile is decoded by libjpeg-turbo with the settings that OpenSlide uses (accurate DCT, smooth chroma), so that pixels
+are the same; `proof` sees to that once per slide.
+"""
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from preprocessing.errors import SlideError, SlideReadError
+from preprocessing.readers.base import Reader
+from preprocessing.readers.jpeg_splice import START, is_whole, stand_alone
+from preprocessing.readers.tiff_directory import TiffFile
+from preprocessing.readers.tiff_facts import slide_info
+from preprocessing.readers.tile_cache import TileCache
+from preprocessing.readers.tile_index import tile_levels
+
+CACHE_BYTES = 64 << 20
+
+
+class DirectReader(Reader):
+    """A slide whose JPEG tiles are read without OpenSlide. Threads and forked processes may share it.
+
+    Each tile is decoded once, as long as it stays among the last 64 MB of tiles (`CACHE_BYTES`). Where OpenSlide
+    resamples, because the downsample of a level is no whole number, this reader gives the pixels of the level as they
+    are stored.
+
+    Memory: the region that is read, 64 MB of decoded tiles, 16 bytes for each tile of a level in use.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        decoded: tiles decoded so far.
+
+    Raises:
+        SlideOpenError: the file is missing or no TIFF.
+        NotDirectError: its tiles are not such that they can be read directly.
+        SlideReadError: the file is damaged.
+    """
+
+    name = "direct"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.decoded = 0
+        self._file = TiffFile(path)
+        try:
+            directories = self._file.directories()
+            self.levels = tile_levels(self._file, directories)
+            self.info = slide_info(self._file, directories[0], self.levels)
+        except SlideError:
+            self._file.close()
+            raise
+        self._cache = TileCache(CACHE_BYTES, max(3 * level.tile_width * level.tile_height for level in self.levels))
+
+    def tile_as_jpeg(self, level: int, x: int, y: int, side: int) -> bytes | None:
+        """See `Reader`."""
+        tiles = self.levels[level]
+        if not side == tiles.tile_width == tiles.tile_height or x % side or y % side:
+            return None
+        if not (0 <= x <= tiles.width - side and 0 <= y <= tiles.height - side):
+            return None
+        stored = self._stored(level, x // side, y // side)
+        if stored is not None and stored[-1] == 0:  # some writers fill up to an even length
+            stored = stored.rstrip(b"\0")
+        if stored is None or not is_whole(stored, tiles.frame):
+            return None  # it is decoded then, and where it is damaged that says so
+        return stand_alone(tiles.head, stored)
+
+    def close(self) -> None:
+        """See `Reader`."""
+        self._file.close()
+        self._cache.close()
+
+    def _read_inside(self, level: int, x: int, y: int, width: int, height: int, background: int) -> NDArray[np.uint8]:
+        tiles = self.levels[level]
+        tile_width, tile_height = tiles.tile_width, tiles.tile_height
+        if (width, height, x % tile_width, y % tile_height) == (tile_width, tile_height, 0, 0):
+            whole = self._tile(level, x // tile_width, y // tile_height)
+            if whole is not None:
+                return whole
+        region = np.empty((height, width, 3), np.uint8)
+        for row in range(y // tile_height, -(-(y + height) // tile_height)):
+            into_y, from_y = _overlap(row * tile_height, tile_height, y, height)
+            for column in range(x // tile_width, -(-(x + width) // tile_width)):
+                into_x, from_x = _overlap(column * tile_width, tile_width, x, width)
+                tile = self._tile(level, column, row)
+                region[into_y, into_x] = background if tile is None else tile[from_y, from_x]
+        return region
+
+    def _tile(self, level: int, column: int, row: int) -> NDArray[np.uint8] | None:
+        """The pixels of a tile, read-only, its padding beyond the rim included; None where the slide has none."""
+        key = (level, column, row)
+        tile = self._cache.get(key)
+        if tile is None:
+            stored = self._stored(level, column, row)
+            if stored is None:
+                return None
+            tiles = self.levels[level]
+            shape = (tiles.tile_height, tiles.tile_width, 3)
+            tile = self._cache.add(key, shape, lambda pixels: self._decode(stored, pixels, level, column, row))
+        return tile
+
+    def _stored(self, level: int, column: int, row: int) -> bytes | None:
+        """The bytes of a tile as they are stored; None where the slide has none."""
+        tiles = self.levels[level]
+        index = row * tiles.columns + column
+        size = int(tiles.sizes[index])
+        if size == 0:
+            return None
+        if size > 2 * 3 * tiles.tile_width * tiles.tile_height + (1 << 16):
+            raise self._damaged(level, column, row, f"claims {size} bytes")
+        try:
+            return self._file.read(int(tiles.offsets[index]), size)
+        except SlideReadError as error:
+            raise self._damaged(level, column, row, f"cannot be fetched ({error})") from error
+
+    def _decode(self, stored: bytes, tile: NDArray[np.uint8], level: int, column: int, row: int) -> None:
+        if not stored.startswith(START):
+            raise self._damaged(level, column, row, "is no JPEG")
+        try:
+            pixels = simplejpeg.decode_jpeg(stand_alone(self.levels[level].head, stored), "RGB", buffer=tile)
+        except ValueError as error:
+            raise self._damaged(level, column, row, f"cannot be decoded ({error})") from error
+        if pixels.shape != tile.shape:
+            found, wanted = (f"{shape[1]}x{shape[0]}" for shape in (pixels.shape, tile.shape))
+            raise self._damaged(level, column, row, f"is {found} px instead of {wanted}")
+        self.decoded += 1
+
+    def _damaged(self, level: int, column: int, row: int, what: str) -> SlideReadError:
+        return SlideReadError(
+            f"{self.path}: the tile in column {column}, row {row} of level {level} {what}; copy the file anew"
+        )
+
+
+def _overlap(tile_start: int, tile_size: int, start: int, size: int) -> tuple[slice, slice]:
+    """Where a tile and a region meet along one axis: pixels of the region, and of the tile."""
+    first, last = max(tile_start, start), min(tile_start + tile_size, start + size)
+    return slice(first - start, last - start), slice(first - tile_start, last - tile_start)

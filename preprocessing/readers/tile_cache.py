@@ -1,0 +1,102 @@
+"""Decoded tiles, the last used ones, in one piece of memory of a fixed size.
+
+Why not an array per tile: fresh memory costs a page fault for each 4 kB, which for a tile of 256 px is half as much
+time as its decoding. One large piece comes in huge pages where the system has them, and is used again and again.
+"""
+
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tile = NDArray[np.uint8]
+_NO_SLOT = -1
+_TRIES = 8
+_UNHELD = 2  # references to a tile that nobody else holds: the variable, and the argument of `getrefcount`
+
+
+class TileCache:
+    """Keeps the most recently used tiles. Threads may share it.
+
+    A tile that was handed out stays as it is for as long as somebody holds it, or a view of it.
+
+    Memory: `limit` bytes, touched as tiles come in. A tile that is held elsewhere keeps all of it alive after `close`.
+
+    Args:
+        limit: bytes of all tiles.
+        tile_bytes: bytes of the largest tile; where not even one fits, none is kept.
+    """
+
+    def __init__(self, limit: int, tile_bytes: int) -> None:
+        self._tile_bytes = tile_bytes
+        self._memory: memoryview | None = None
+        self._free = list(range(limit // tile_bytes))[::-1]
+        self._slots = len(self._free)
+        self._tiles: OrderedDict[Hashable, tuple[int, Tile]] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes of the tiles kept now."""
+        return sum(tile.nbytes for _, tile in self._tiles.values())
+
+    def get(self, key: Hashable) -> Tile | None:
+        """The tile kept under a key, which becomes the most recently used one; None where there is none."""
+        with self._lock:
+            kept = self._tiles.get(key)
+            if kept is None:
+                return None
+            self._tiles.move_to_end(key)
+            return kept[1]
+
+    def add(self, key: Hashable, shape: tuple[int, ...], write: Callable[[Tile], None]) -> Tile:
+        """A new tile, kept under a key where there is room; the one that was not used for longest goes for it.
+
+        Args:
+            key: of the tile.
+            shape: of the array, uint8.
+            write: fills the array with pixels; what it raises is passed on, and nothing is kept.
+
+        Returns:
+            The tile, read-only.
+        """
+        with self._lock:
+            slot = self._take_slot()
+        if slot == _NO_SLOT:
+            tile = np.empty(shape, np.uint8)
+        else:
+            tile = np.ndarray(shape, np.uint8, self._memory, slot * self._tile_bytes)
+        try:
+            write(tile)
+        except BaseException:
+            with self._lock:
+                self._free += [slot] if slot != _NO_SLOT else []
+            raise
+        tile.flags.writeable = False
+        if slot != _NO_SLOT:
+            with self._lock:  # another thread may have been faster: then this one is only kept until its slot is needed
+                self._tiles[object() if key in self._tiles else key] = slot, tile
+        return tile
+
+    def close(self) -> None:
+        """Forget all tiles and give the memory back; what is added from now on is not kept."""
+        with self._lock:
+            self._tiles.clear()
+            self._free = []
+            self._memory = None
+
+    def _take_slot(self) -> int:
+        """A place in the memory that no one uses, `_NO_SLOT` where none is found soon."""
+        if self._memory is None and self._free:
+            self._memory = memoryview(np.empty(self._slots * self._tile_bytes, np.uint8))  # type: ignore[arg-type]
+        if self._free:
+            return self._free.pop()
+        for _ in range(min(_TRIES, len(self._tiles))):
+            key, (slot, tile) = self._tiles.popitem(last=False)
+            if sys.getrefcount(tile) <= _UNHELD:
+                return slot
+            self._tiles[key] = slot, tile
+        return _NO_SLOT
