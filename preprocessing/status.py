@@ -15,7 +15,7 @@ from cluster.progress import duration
 from cluster.storage import Store
 from cluster.terminal import indented, show, table, terminal
 from preprocessing import ledger
-from preprocessing.slide_entry import SPLITS
+from preprocessing.split_summary import COLUMNS, summarize_splits
 
 _COLORS: Final = {"done": "green", "empty": "yellow", "failed": "red"}
 _FIRST: Final = 50  # rows of a long list
@@ -120,21 +120,12 @@ def _empty(rows: pd.DataFrame) -> Iterator[RenderableType]:
 
 
 def _splits(rows: pd.DataFrame) -> Iterator[RenderableType]:
-    done = rows[rows["status"] == "done"]
-    if done.empty:
-        return
-    numbers = ["slides", "patients", "patches", "positives"]
-    sums = done.groupby("split").agg(
-        slides=("slide_id", "size"),
-        patients=("patient_id", "nunique"),
-        patches=("patches", "sum"),
-        positives=("positives", "sum"),
-    )
-    by_split = {str(split): row for split, row in sums.to_dict("index").items()}
-    order = sorted(by_split, key=lambda split: (SPLITS.index(split) if split in SPLITS else len(SPLITS), split))
-    cells = [[split, *(f"{by_split[split][name]:,}" for name in numbers)] for split in order]
-    yield Text("\nsplits, of the slides that are done", "bold")
-    yield table(["split", *numbers], cells, numbers)
+    cells = [
+        [row["split"] or "(none)", *(f"{row[name]:,}" for name in COLUMNS)]
+        for row in summarize_splits(rows).to_dict("records")
+    ]
+    yield Text("\nsplits", "bold")
+    yield table(["split", *COLUMNS], cells, COLUMNS)
 
 
 def _slides(rows: pd.DataFrame, most: int, roomy: bool) -> Iterator[RenderableType]:
@@ -173,5 +164,6 @@ def for_machines(rows: pd.DataFrame, only_failed: bool = False) -> dict[str, Any
         "positives": int(rows["positives"].sum()),
         "seconds": float(rows["seconds"].sum()),
         "last_wave": rows["processed_at"].max().isoformat(),
+        "splits": summarize_splits(rows)[["split", *COLUMNS]].to_dict("records"),
         "ledger": json.loads(listed.to_json(orient="records", date_format="iso", date_unit="us")),
     }

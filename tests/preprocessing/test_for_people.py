@@ -85,7 +85,7 @@ def test_status_in_a_pipe_is_plain_text_with_totals_first(histospark: Command, t
     assert "\x1b" not in ended.stdout
     assert not any(line.endswith(" ") for line in lines)
     assert ended.stdout.index("failed:") < ended.stdout.index("splits") < ended.stdout.index("slides, the newest first")
-    assert re.search(r"\n  train +7 +5 +700 +33\n  validation +3 +3 +300 +12\n", ended.stdout)
+    assert re.search(r"\n  train +9 +6 +7 +1 +1 +700 +33\n  validation +3 +3 +3 +0 +0 +300 +12\n", ended.stdout)
 
 
 def test_status_on_a_terminal_wraps_reasons_and_colors_states(tmp_path: Path) -> None:
@@ -127,6 +127,10 @@ def test_status_for_machines_is_json_with_null_for_the_unknown(histospark: Comma
     told = json.loads(ended.stdout)["tile"]
     assert (told["slides"], told["done"], told["empty"], told["failed"]) == (5, 3, 1, 1)
     assert (told["patches"], told["positives"]) == (300, 3)
+    assert [(split["split"], split["done"], split["patches"]) for split in told["splits"]] == [
+        ("train", 2, 200),
+        ("validation", 1, 100),
+    ]
     assert datetime.fromisoformat(told["last_wave"]) <= datetime.now(UTC)
     slides = {slide["slide_id"]: slide for slide in told["ledger"]}
     assert slides["broken"]["error"] == REASON
