@@ -25,6 +25,10 @@ class ScaleTooFineError(SlideError):
     """The recipe wants a finer resolution than the slide has."""
 
 
+class SlideTooLargeError(SlideError):
+    """The slide claims a size that no scanner makes, or that the recipe cuts into too many units."""
+
+
 class WindowLargerThanSlideError(SlideError):
     """No window of the recipe fits the slide."""
 

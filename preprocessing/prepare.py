@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from cluster.storage import Store
 from cluster.worker import keep_archive_listings
 from preprocessing.crops import copies_tiles
-from preprocessing.errors import WindowLargerThanSlideError
+from preprocessing.errors import SlideTooLargeError, WindowLargerThanSlideError
 from preprocessing.grid import count_shards
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome, failed_by
@@ -31,6 +31,8 @@ from preprocessing.stain.profile import StainProfile, estimate_stain
 from preprocessing.tiling_settings import Tiling
 from preprocessing.tissue_rules.otsu import otsu_tissue
 from preprocessing.tissue_rules.thumbnail_mask import thumbnail_tissue
+
+_MOST_SHARDS = 100_000  # of one slide; the largest real ones make a few thousand
 
 
 def prepare(
@@ -64,6 +66,7 @@ def _look(entry: SlideEntry, recipe: Recipe, staging: str) -> SlidePlan | Outcom
             facts = SlideFacts(slide.info, choice.name, choice.note, mpp, source)
             scales = resolve_scales(slide.info, mpp, recipe.tiling)
             _check_fit(slide, scales[0], recipe.tiling)
+            shards = _count_shards(entry.slide_id, scales[0], recipe)
             seen = _look_at_thumbnail(slide, mpp, recipe.tiling)
             copied = copies_tiles(ScaledSlide(slide, scales), 0, recipe.tiling)
     except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
@@ -77,9 +80,6 @@ def _look(entry: SlideEntry, recipe: Recipe, staging: str) -> SlidePlan | Outcom
         effective_mpp=tuple(scale.effective_mpp for scale in scales if scale.effective_mpp is not None),
         stain=() if seen.stain is None else seen.stain.values,
     )
-    finest, tiling = scales[0], recipe.tiling
-    grid = grid_of(recipe, entry.slide_id)
-    shards = count_shards(grid, finest.width, finest.height, tiling.block, tiling.blocks_per_shard)
     return SlidePlan(entry, facts, choice, scales, shards, seen.stain, seen.downsample)
 
 
@@ -91,6 +91,19 @@ def _check_fit(slide: Reader, finest: SlideScale, tiling: Tiling) -> None:
             f"the window of {tiling.window} px is larger than the slide, which is {finest.width}x{finest.height} px at "
             "scale 0; choose a smaller tiling.window or a finer scale"
         )
+
+
+def _count_shards(slide_id: str, finest: SlideScale, recipe: Recipe) -> int:
+    """Units of work, bounded: a damaged header may claim any size."""
+    tiling = recipe.tiling
+    grid = grid_of(recipe, slide_id)
+    shards = count_shards(grid, finest.width, finest.height, tiling.block, tiling.blocks_per_shard)
+    if shards > _MOST_SHARDS:
+        raise SlideTooLargeError(
+            f"{finest.width}x{finest.height} px at scale 0 make {shards} units of work, more than {_MOST_SHARDS}; "
+            "is the header damaged? Else raise tiling.block or tiling.blocks_per_shard"
+        )
+    return shards
 
 
 @dataclass(frozen=True)
