@@ -32,6 +32,7 @@ from histospark.drawing.big import (
     outline_of,
 )
 from histospark.drawing.files import MPP, halve, replacing, write_annotation
+from histospark.drawing.planes import Polygon
 from preprocessing.hashing import stable_hash
 
 BIG = 16384
@@ -104,7 +105,7 @@ def write_big_slide(
         grids = [np.empty((side // (TILE << k),) * 2, dtype=object) for k in range(TILED_LEVELS)]
         coarse = np.empty((side >> TILED_LEVELS, side >> TILED_LEVELS, 3), np.uint8)
         shared: dict[int, list[list[Place]]] = {}
-        lesions = []
+        lesions: list[Polygon] = []
         for cell in lay(rng, library, outline_of(rng, side, share), side):
             key = id(cell.motif)
             places = shared.get(key) or [[tiff.put(tile) for tile in level] for level in cell.motif.tiles]

@@ -1,8 +1,8 @@
 """hs2p, one request after the other: see `sessions`. Runs in the peers' own environment, by itself.
 
-A request is a line of JSON: `slides`, `out` (folders), `workers`, `backend`, `min_tissue`. What hs2p does with it: tissue
-by Otsu on its thumbnail, tiles of 256 px at level 0 (0.25 um per pixel), JPEG of quality 90 and 4:2:0 by libjpeg-turbo
-into one tar a slide.
+A request is a line of JSON: `slides`, `out` (folders), `workers`, `backend`, `min_tissue`. What hs2p does with it:
+tissue by Otsu on its thumbnail, tiles of 256 px at level 0 (0.25 um per pixel), JPEG of quality 90 and 4:2:0 by
+libjpeg-turbo into one tar a slide.
 """
 
 import csv
@@ -58,9 +58,7 @@ def main() -> None:
         started = time.perf_counter()
         out = Path(request["out"])
         out.mkdir(parents=True)
-        tiles = tile(
-            Path(request["slides"]), out, request["workers"], request["backend"], request["min_tissue"]
-        )
+        tiles = tile(Path(request["slides"]), out, request["workers"], request["backend"], request["min_tissue"])
         seconds = time.perf_counter() - started
         print("@answer " + json.dumps({"seconds": seconds, "tiles": tiles}), flush=True)
 

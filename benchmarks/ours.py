@@ -5,7 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import openslide
 import pyarrow.dataset as ds
+from numpy.typing import NDArray
 
 from benchmarks.pairs import Run
 from benchmarks.processes import Finished, run_whole
@@ -35,7 +38,14 @@ def tile(
     """
     shutil.rmtree(work, ignore_errors=True)
     source = link_slides(slides, work / "slides")
-    command = [Path(sys.executable).with_name("histospark"), "tile", "--conf", recipe, "--slides", source]
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("histospark"),
+        "tile",
+        "--conf",
+        recipe,
+        "--slides",
+        source,
+    ]
     command += ["--out", work / "out", "--master", f"local[{cores}]"]
     for setting in settings:
         command += ["--set", setting]
@@ -57,3 +67,23 @@ def count_patches(out: Path) -> int:
     """Rows of a patch table; 0 where nothing was written."""
     folder = out / "patches"
     return int(ds.dataset(folder, format="parquet").count_rows()) if folder.is_dir() else 0
+
+
+def tile_numbers(slide: Path, recipe: Path, work: Path, tile_side: int = 256) -> NDArray[np.int64]:
+    """Which of a slide's own tiles our job keeps, for loops that need no tissue rule of their own.
+
+    Args:
+        slide: its windows are its tiles.
+        recipe: of the job.
+        work: folder; emptied.
+        tile_side: pixels.
+
+    Returns:
+        (n,) int64, numbers at level 0 in raster order.
+    """
+    tile([slide], recipe, work, cores=1)
+    rows = ds.dataset(work / "out" / "patches", format="parquet").to_table(columns=["x", "y"])
+    with openslide.OpenSlide(slide) as opened:
+        columns = -(-opened.dimensions[0] // tile_side)
+    x, y = (rows[name].to_numpy().astype(np.int64) // tile_side for name in ("x", "y"))
+    return np.sort(y * columns + x)

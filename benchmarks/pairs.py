@@ -1,7 +1,6 @@
 """Timing in turn: all ways after each other, round after round, so that a machine that slows down slows them all.
 
-A whole process is timed from its start to its end. What it needs before any slide (interpreter, imports, a Java machine)
-is measured by the same command on a tiny slide in the same round, and taken off.
+Ratios are made round by round, of runs that were neighbors in time; told is the median with the lowest and the highest.
 """
 
 import statistics
@@ -24,22 +23,68 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Rate:
-    """Tiles per second of one way over several rounds, start-up taken off.
-
-    Attributes:
-        middle: the median, of which all ratios are made.
-        low, high: slowest and fastest round.
-        tiles: of one run.
-    """
+class Spread:
+    """A figure over several rounds: the median, the lowest and the highest."""
 
     middle: float
     low: float
     high: float
-    tiles: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of one value a round."""
+        return cls(statistics.median(values), min(values), max(values))
 
     def __str__(self) -> str:
-        return f"{self.middle:,.0f} tiles/s ({self.low:,.0f} to {self.high:,.0f})"
+        digits = 0 if self.middle >= 100 else 2
+        return f"{self.middle:,.{digits}f} ({self.low:,.{digits}f} to {self.high:,.{digits}f})"
+
+
+@dataclass(frozen=True)
+class Way:
+    """What was measured of one way.
+
+    Attributes:
+        runs: round by round, all with the same number of tiles.
+        fixed: seconds that a job takes however little it has to do; taken off every run.
+    """
+
+    runs: Sequence[Run]
+    fixed: float = 0.0
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of one run.
+
+        Raises:
+            ValueError: they differ.
+        """
+        counts = {run.tiles for run in self.runs}
+        if len(counts) != 1:
+            raise ValueError(f"the same work gave different numbers of tiles: {sorted(counts)}")
+        return counts.pop()
+
+    @property
+    def rates(self) -> list[float]:
+        """Tiles per second, round by round.
+
+        Raises:
+            ValueError: a run was no longer than its fixed part, so that nothing can be said.
+        """
+        shortest = min(run.seconds for run in self.runs)
+        if shortest <= self.fixed:
+            raise ValueError(f"a run took {shortest:.2f} s, no more than its fixed part of {self.fixed:.2f} s")
+        return [self.tiles / (run.seconds - self.fixed) for run in self.runs]
+
+    @property
+    def rate(self) -> Spread:
+        """Tiles per second over the rounds."""
+        return Spread.of(self.rates)
+
+
+def ratio(ours: Way, other: Way) -> Spread:
+    """How many times as many tiles per second ours makes, round by round."""
+    return Spread.of([a / b for a, b in zip(ours.rates, other.rates, strict=True)])
 
 
 def timed(work: Callable[[], object]) -> Run:
@@ -63,32 +108,17 @@ def in_turn(ways: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, lis
         way()
     runs: dict[str, list[Run]] = {name: [] for name in ways}
     for number in range(rounds):
-        for name in list(ways) if number % 2 == 0 else reversed(ways):
+        for name in list(ways) if number % 2 == 0 else reversed(list(ways)):
             runs[name].append(ways[name]())
     return runs
 
 
-def rate(runs: Sequence[Run], start_up: Sequence[Run] = ()) -> Rate:
-    """Tiles per second without the start-up.
+def measured(runs: Mapping[str, Sequence[Run]], name: str, tiny: str = "") -> Way:
+    """What `in_turn` measured of a way.
 
     Args:
-        runs: of one way, all with the same number of tiles.
-        start_up: runs of the same command with next to nothing to do; their median is taken off.
-
-    Raises:
-        ValueError: runs differ in their tiles, or one was no longer than the start-up.
+        runs: of `in_turn`.
+        name: of the way.
+        tiny: name of the same way with next to nothing to do, whose median is the fixed part; none where empty.
     """
-    counts = {run.tiles for run in runs}
-    if len(counts) != 1:
-        raise ValueError(f"the same work gave different numbers of tiles: {sorted(counts)}")
-    off = middle_seconds(start_up) if start_up else 0.0
-    seconds = [run.seconds - off for run in runs]
-    if min(seconds) <= 0:
-        raise ValueError(f"a run took {min(run.seconds for run in runs):.2f} s, no more than its start-up of {off:.2f} s")
-    tiles = counts.pop()
-    return Rate(tiles / statistics.median(seconds), tiles / max(seconds), tiles / min(seconds), tiles)
-
-
-def middle_seconds(runs: Sequence[Run]) -> float:
-    """Median time of some runs."""
-    return statistics.median(run.seconds for run in runs)
+    return Way(runs[name], statistics.median(run.seconds for run in runs[tiny]) if tiny else 0.0)

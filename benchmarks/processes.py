@@ -43,14 +43,9 @@ def run_whole(
     Raises:
         ClickException: it failed; the last lines of its log are told.
     """
-    allowed = sorted(os.sched_getaffinity(0))[:cores]
-    if len(allowed) < cores:
-        raise click.ClickException(f"{cores} cores are asked for and {len(allowed)} are here; measure on a larger machine")
-    # taskset, as a function between fork and exec is unsafe where threads run.
-    pinned = ["taskset", "--cpu-list", ",".join(map(str, allowed)), *map(str, command)]
     with log.open("wb") as out:
         started = time.perf_counter()
-        process = subprocess.Popen(pinned, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(pinned(command, cores), stdout=out, stderr=subprocess.STDOUT)
         with _Watch(process.pid, enabled=watch_memory) as watch:
             code = process.wait()
         seconds = time.perf_counter() - started
@@ -84,6 +79,20 @@ class _Watch:
             for pid in descendants(self._root):
                 kind, peak = kind_of(pid, self._root), peak_of(pid)
                 self.peaks[kind] = max(self.peaks.get(kind, 0.0), peak)
+
+
+def pinned(command: Sequence[str | Path], cores: int) -> list[str]:
+    """A command that runs on the first cores of this process, all of its children, too.
+
+    By taskset, as a function between fork and exec is unsafe where threads run.
+
+    Raises:
+        ClickException: there are fewer cores.
+    """
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    if len(allowed) < cores:
+        raise click.ClickException(f"{cores} cores are wanted, {len(allowed)} are here; measure on a larger machine")
+    return ["taskset", "--cpu-list", ",".join(map(str, allowed)), *map(str, command)]
 
 
 def descendants(root: int) -> list[int]:

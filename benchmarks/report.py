@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import click
 
+from benchmarks.pairs import Spread
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -11,24 +13,24 @@ class Bar:
 
     Attributes:
         what: for people.
-        ratio: measured.
+        ratio: measured; its median is judged.
         least: wanted.
     """
 
     what: str
-    ratio: float
+    ratio: Spread
     least: float
 
     @property
     def is_met(self) -> bool:
-        """Whether the ratio reaches the bar."""
-        return self.ratio >= self.least
+        """Whether the median reaches the bar."""
+        return self.ratio.middle >= self.least
 
-    def __str__(self) -> str:
-        verdict = "met" if self.is_met else "NOT MET"
-        return f"{self.what}: {self.ratio:.2f} (bar {self.least:g}, {verdict})"
+    def tell(self) -> None:
+        """One line of the table."""
+        say(self.what, f"{self.ratio}, bar {self.least:g}: {'met' if self.is_met else 'NOT MET'}")
 
 
-def say(name: str, figure: object) -> None:
+def say(what: str, figure: object) -> None:
     """One line of the table."""
-    click.echo(f"  {name:<58} {figure}")
+    click.echo(f"  {what:<52} {figure}")

@@ -6,7 +6,6 @@ that do not grow with its slides are measured by a tiny job in the same round an
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import click
 
 from benchmarks.ours import link_slides
 from benchmarks.pairs import Run
+from benchmarks.processes import pinned
 
 ANSWER = "@answer "
 """What an answer begins with; all else that a session says on its standard output is passed over."""
@@ -95,18 +95,6 @@ class Session:
             self._process.stdin.close()  # which ends it
         self._process.wait()
         self._log.close()
-
-
-def pinned(command: Sequence[str | Path], cores: int) -> list[str]:
-    """A command that runs on the first cores of this process, all of its children, too.
-
-    Raises:
-        ClickException: there are fewer.
-    """
-    allowed = sorted(os.sched_getaffinity(0))[:cores]
-    if len(allowed) < cores:
-        raise click.ClickException(f"{cores} cores are wanted, {len(allowed)} are here; measure on a larger machine")
-    return ["taskset", "--cpu-list", ",".join(map(str, allowed)), *map(str, command)]
 
 
 def our_session(cores: int, work: Path) -> Session:
