@@ -4,20 +4,24 @@ Shared by every job that goes over slides; the job itself is a function from a w
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import pandas as pd
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from cluster.errors import ExitCode, JobError, UsageError
+from cluster.lock import confirm_lock, output_lock
 from cluster.progress import Progress, watch_tasks
 from preprocessing import ledger
-from preprocessing.errors import WindowLargerThanSlideError, WorkerLostError
+from preprocessing.errors import LostPatchesError, WindowLargerThanSlideError, WorkerLostError
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome
 from preprocessing.publish import SlideTable
+from preprocessing.shard_file import output_error
 
 log = logging.getLogger("histospark")
 
@@ -57,6 +61,10 @@ class BatchSummary:
             self.faults.append(f"{outcome.entry.slide_id}: {outcome.error_type}: {outcome.error}")
 
 
+def _nothing() -> None:
+    """No step before or after."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """How to go over the slides.
@@ -67,6 +75,8 @@ class Batch:
         table: where finished slides are published.
         recipe_id: what the ledger compares with earlier runs.
         wave: slides worked on together; a crash of the driver costs at most one wave.
+        before, after: write what the output holds beside the table, before the first and after the last slide; only
+            the job that has the lock gets there.
     """
 
     spark: SparkSession
@@ -74,6 +84,8 @@ class Batch:
     table: SlideTable
     recipe_id: str
     wave: int
+    before: Callable[[], None] = _nothing
+    after: Callable[[], None] = _nothing
 
     def run(self, entries: Sequence[SlideEntry], do_wave: DoWave) -> BatchSummary:
         """Do the slides that are new, changed, failed, or were done by another recipe.
@@ -86,51 +98,106 @@ class Batch:
             What was done; the ledger has a row for every slide of this run.
 
         Raises:
-            UsageError: the window is larger than every slide.
-            JobError: Spark itself has stopped.
+            UsageError: another job works on the output, or the window is larger than every slide.
+            JobError: Spark itself has stopped, the output cannot be written, or another job has taken over.
         """
         store = self.table.store
-        last = self.table.clear_leftovers(ledger.latest(store, self.job))
+        application = f"histospark {self.job} ({self.spark.sparkContext.applicationId})"
+        with output_lock(store, self.table.run, application), _told_as_job_error(store.uri):
+            self.before()
+            try:
+                summary, too_small = self._run(entries, do_wave)
+            finally:
+                self.table.close()
+            self.after()
+        if len(too_small) == len(entries) and too_small:
+            raise UsageError(f"{too_small[0].entry.slide_id}: {too_small[0].error}")
+        return summary
+
+    def _run(self, entries: Sequence[SlideEntry], do_wave: DoWave) -> tuple[BatchSummary, list[Outcome]]:
+        """All waves; the summary, and the slides that are smaller than a window."""
+        ledger.tidy(self.table.store)
+        known = ledger.latest(self.table.store, self.job)
+        last = self.table.clear_leftovers(known)
         todo = ledger.pending(entries, last, self.recipe_id)
-        summary = BatchSummary(skipped=len(entries) - len(todo))
-        too_small = []
+        self._note_lost(known, last, {entry.slide_id for entry in todo})
+        summary, too_small = BatchSummary(skipped=len(entries) - len(todo)), []
         progress = Progress(self.job, len(todo))
         try:
             for start in range(0, len(todo), self.wave):
                 with watch_tasks(self.spark, progress.tasks):
                     outcomes = self._attempt(todo[start : start + self.wave], do_wave)
-                for outcome in outcomes:
-                    if outcome.status != "done":
-                        self.table.withdraw(outcome.entry.slide_id)
-                ledger.append(store, self.job, outcomes, self.recipe_id, last)
+                self._commit(outcomes, known)
                 for outcome in outcomes:
                     summary.add(outcome)
                     progress.slide_done(outcome.patches)
                 too_small += [o for o in outcomes if o.error_type == WindowLargerThanSlideError.__name__]
         finally:
             progress.close()
-            self.table.close()
-        if too_small and len(too_small) == len(entries):
-            raise UsageError(f"{too_small[0].entry.slide_id}: {too_small[0].error}")
-        return summary
+        return summary, too_small
 
-    def _attempt(self, entries: Sequence[SlideEntry], do_wave: DoWave) -> list[Outcome]:
-        """Do a wave; if it breaks as a whole (a worker that dies of one slide), do its slides one by one."""
+    def _commit(self, outcomes: Sequence[Outcome], known: pd.DataFrame) -> None:
+        """Table and ledger in step: first what is no longer in the table, then the rows, then the marks."""
+        for outcome in outcomes:
+            if outcome.status != "done":
+                self.table.withdraw(outcome.entry.slide_id)
+                self.table.discard(outcome.entry.slide_id)
+        confirm_lock(self.table.store, self.table.run)
+        ledger.append(self.table.store, self.job, outcomes, self.recipe_id, known)
+        self.table.settle()
+
+    def _note_lost(self, known: pd.DataFrame, last: pd.DataFrame, todo: set[str]) -> None:
+        """The ledger does not go on promising the slides that a dead job has cost and that are not to be done now."""
+        gone = known[~known["slide_id"].isin([*last["slide_id"], *todo])]
+        names = ["slide_id", "path", "patient_id", "split", "fingerprint"]
+        entries = [SlideEntry(**{str(name): row[name] for name in names}) for row in gone.to_dict("records")]
+        reason = "its patches were lost when a job died; tile it again"
+        lost = [Outcome(e, "failed", error_type=LostPatchesError.__name__, error=reason) for e in entries]
+        if lost:
+            ledger.append(self.table.store, self.job, lost, self.recipe_id, known)
+
+    def _attempt(self, entries: Sequence[SlideEntry], do_wave: DoWave, again: bool = True) -> list[Outcome]:
+        """Do a wave; if it breaks as a whole (a worker dies of one slide), do its halves, down to the culprit.
+
+        One culprit in n slides costs about 2 log2(n) broken waves; it is tried once more alone and then given up.
+        """
         try:
             return do_wave(entries)
         except (UsageError, JobError):
             raise
         except Exception as error:
-            if self.spark.sparkContext._jsc.sc().isStopped():
+            if _has_stopped(self.spark):
                 raise JobError("Spark has stopped; see its log, then run again: finished slides are kept") from error
-            if len(entries) == 1:
-                return [ledger.failed_by(entries[0], _readable(error))]
-            log.warning("a wave of %d slides broke (%s); its slides go one by one", len(entries), type(error).__name__)
-            return [outcome for entry in entries for outcome in self._attempt([entry], do_wave)]
+            if len(entries) == 1 and not again:
+                return [ledger.failed_by(entries[0], self._readable(error))]
+            log.warning("%s broke (%s); trying again in parts", _named(entries), type(error).__name__)
+        if len(entries) == 1:
+            return self._attempt(entries, do_wave, again=False)
+        middle = len(entries) // 2
+        return self._attempt(entries[:middle], do_wave) + self._attempt(entries[middle:], do_wave)
+
+    def _readable(self, error: Exception) -> Exception:
+        """Spark's own errors are pages of Java; the ledger's trace keeps them, a person gets a line."""
+        if isinstance(error, Py4JError | PySparkException):
+            return WorkerLostError("its Spark task died twice (native crash, out of memory or hanging?); see its trace")
+        return output_error(error, self.table.store.uri) if isinstance(error, OSError) else error
 
 
-def _readable(error: Exception) -> Exception:
-    """Spark's own errors are pages of Java; the ledger's trace keeps them, a person gets a line."""
-    if isinstance(error, Py4JError | PySparkException):
-        return WorkerLostError("its Spark task died (native crash or out of memory?); the trace in the ledger tells")
-    return error
+def _named(entries: Sequence[SlideEntry]) -> str:
+    return f"slide {entries[0].slide_id}" if len(entries) == 1 else f"a wave of {len(entries)} slides"
+
+
+def _has_stopped(spark: SparkSession) -> bool:
+    try:
+        return bool(spark.sparkContext._jsc.sc().isStopped())
+    except (Py4JError, OSError, AttributeError):  # not even the JVM answers
+        return True
+
+
+@contextmanager
+def _told_as_job_error(uri: str) -> Iterator[None]:
+    """What the output refuses to the driver ends the job, in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise JobError(f"{output_error(error, uri)} (what was committed stays)") from error

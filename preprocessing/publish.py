@@ -1,25 +1,33 @@
 """A table whose slides appear and disappear whole: staging, one rename into place, and the clearing of leftovers."""
 
-import glob
+import posixpath
 import uuid
 from dataclasses import dataclass, field
+from typing import Final
 
 import pandas as pd
 
-from cluster.storage import Store
+from cluster.lock import confirm_lock, holds_lock
+from cluster.storage import TEMPORARY, Store
+from preprocessing.inventory import SPLITS
+from preprocessing.schema import slide_folder
+from preprocessing.shard_file import WRITING
 
-_STAGING = "_staging"
+_STAGING: Final = "_staging"
 
 
 @dataclass(frozen=True)
 class SlideTable:
-    """A Parquet table with a folder per slide, `NAME/…/slide_id=I/`.
+    """A Parquet table with a folder per slide, `NAME/…/slide_id=I/`; changed only by the run that holds the lock.
+
+    Between the first step of a publication and its row in the ledger the slide has a mark. A run that finds the mark
+    of a dead one cannot know which of the steps were done, takes the slide out and does it again.
 
     Attributes:
         store: the output folder.
         name: `patches` or `predictions`.
-        companions: files that a slide has beside the table and that come and go with it, `{}` for its slide_id.
-        run: name of this run's staging folder; it never shows in the table.
+        companions: files that a slide may have beside the table and that come and go with it, `{}` for its slide_id.
+        run: name of this run's staging folder and lock; it never shows in the table.
     """
 
     store: Store
@@ -30,60 +38,108 @@ class SlideTable:
     @property
     def staging(self) -> str:
         """URI below which workers write; outside the table, so that no reader ever meets it."""
-        return f"{self.store.uri}/{_STAGING}/{self.run}"
+        return f"{self.store.uri}/{self._staged()}"
 
     def published(self) -> dict[str, list[str]]:
         """Folders of every slide in the table, by slide_id: one each, two only after a crash."""
+        tops = self.store.names(self.name)
+        folders = [f"{self.name}/{top}" for top in tops if top.startswith("slide_id=")]
+        for split in (top for top in tops if top.startswith("split=")):
+            names = self.store.names(self.name, split)
+            folders += [f"{self.name}/{split}/{name}" for name in names if name.startswith("slide_id=")]
         found: dict[str, list[str]] = {}
-        for pattern in ("slide_id=*", "*/slide_id=*"):
-            for folder in self.store.folders(f"{self.name}/{pattern}"):
-                found.setdefault(folder.rpartition("slide_id=")[2], []).append(folder)
+        for folder in folders:
+            found.setdefault(folder.rpartition("slide_id=")[2], []).append(folder)
         return found
 
     def publish(self, folder: str, slide_id: str) -> None:
-        """Move a finished slide from staging into the table, in place of what was there.
+        """Move a finished slide from staging into the table, in place of what was there; the table comes last.
 
         Args:
             folder: of the slide, below staging and below the table alike.
             slide_id: name of the slide.
+
+        Raises:
+            JobError: another run has the lock.
         """
+        confirm_lock(self.store, self.run)
+        self.store.make_folder(self._marks)
+        self.store.fs.touch(self.store.path(self._marks, slide_id))
         self.withdraw(slide_id)
-        self.store.move(f"{_STAGING}/{self.run}/{folder}", f"{self.name}/{folder}")
         for companion in self.companions:
             name = companion.format(slide_id)
-            self.store.move(f"{_STAGING}/{self.run}/{name}", name)
+            if self.store.exists(self._staged(name)):
+                self.store.move(self._staged(name), name)
+        target = posixpath.join(self.name, folder)
+        self.store.move(self._staged(folder), target)
+        self.store.sync(posixpath.dirname(target))
+
+    def settle(self) -> None:
+        """The ledger knows what was published so far: take the marks away."""
+        self.store.remove(self._marks)
 
     def withdraw(self, slide_id: str) -> None:
-        """Take a slide out of the table, in one step a folder, if it is there."""
-        name = glob.escape(slide_id)
-        for pattern in (f"slide_id={name}", f"*/slide_id={name}"):
-            for old in self.store.folders(f"{self.name}/{pattern}"):
-                away = f"{_STAGING}/{self.run}/withdrawn/{uuid.uuid4().hex}"
-                self.store.move(old.removeprefix(self.store.root).lstrip("/"), away)
-                self.store.remove(away)
+        """Take a slide out of the table, in one step a folder, if it is there.
+
+        Raises:
+            JobError: another run has the lock.
+        """
+        confirm_lock(self.store, self.run)
+        for old in self._folders_of(slide_id, self.name):
+            away = self._staged("withdrawn", uuid.uuid4().hex)
+            self.store.move(old, away)
+            self.store.remove(away)
         for companion in self.companions:
             self.store.remove(companion.format(slide_id))
 
+    def discard(self, slide_id: str) -> None:
+        """Remove what a slide has left in staging: a disk that it filled has room again for the others."""
+        for folder in self._folders_of(slide_id, self._staged()):
+            self.store.remove(folder)
+        for companion in self.companions:
+            self.store.remove(self._staged(companion.format(slide_id)))
+
     def clear_leftovers(self, last: pd.DataFrame) -> pd.DataFrame:
         """Bring table and ledger together after a run that died: neither shows what the other lacks.
+
+        Leaves a fresh staging folder. Workers never make it: those of a dead run, for as long as they live, find no
+        place to write.
 
         Args:
             last: the latest ledger row of each slide.
 
         Returns:
             `last` without the slides whose rows are gone, so that they are done again.
+
+        Raises:
+            JobError: another run has the lock.
         """
-        self.store.remove(_STAGING)
+        marked = {path.rpartition("/")[2] for path in self.store.files(self._marks)}
         published = self.published()
         done = set(last.loc[last["status"] == "done", "slide_id"])
-        for slide_id, folders in published.items():
-            if slide_id not in done or len(folders) > 1:
-                self.withdraw(slide_id)
-        whole = {slide_id for slide_id, folders in published.items() if len(folders) == 1}
+        whole = {slide_id for slide_id, folders in published.items() if len(folders) == 1} & done - marked
+        for slide_id in sorted((published.keys() | marked | done) - whole):
+            self.withdraw(slide_id)
+        self.settle()
+        self.store.remove(_STAGING)
+        for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*"):
+            for temporary in self.store.folders(pattern):
+                self.store.remove(temporary.removeprefix(self.store.root).lstrip("/"))
+        self.store.make_folder(self._staged(WRITING))
         return last[(last["status"] != "done") | last["slide_id"].isin(whole)]
 
     def close(self) -> None:
-        """Remove this run's staging folder."""
-        self.store.remove(_STAGING, self.run)
-        if not self.store.files(_STAGING):
-            self.store.remove(_STAGING)
+        """Remove the staging folder: that of every run, as the one that holds the lock lives alone."""
+        self.store.remove(_STAGING if holds_lock(self.store, self.run) else self._staged())
+
+    @property
+    def _marks(self) -> str:
+        return f"_publishing-{self.name}"
+
+    def _staged(self, *parts: str) -> str:
+        return posixpath.join(_STAGING, self.run, *parts)
+
+    def _folders_of(self, slide_id: str, parent: str) -> list[str]:
+        """Asks for the few places where a slide can be: a listing would grow with the table."""
+        places = [f"{parent}/{slide_folder(split, slide_id)}" for split in SPLITS]
+        return [place for place in (f"{parent}/slide_id={slide_id}", *places) if self.store.exists(place)]
