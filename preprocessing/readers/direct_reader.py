@@ -55,6 +55,11 @@ class DirectReader(Reader):
             raise
         self._cache = TileCache(CACHE_BYTES, max(3 * level.tile_width * level.tile_height for level in self.levels))
 
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of the decoded tiles that are kept now."""
+        return self._cache.held
+
     def tile_as_jpeg(self, level: int, x: int, y: int, side: int) -> bytes | None:
         """See `Reader`."""
         tiles = self.levels[level]

@@ -19,7 +19,7 @@ REGION = 128
 """Side of a compared region, pixels. It lies around a corner where four tiles meet."""
 MEAN_DIFFERENCE = 2.0
 """Gray levels by which the mean color of a region may differ where OpenSlide resamples."""
-PIXEL_DIFFERENCE = 10.0
+PIXEL_DIFFERENCE = 16.0
 """Gray levels by which pixels may differ in the mean where OpenSlide resamples: sharp cells, shifted a little."""
 
 
@@ -40,7 +40,7 @@ def equals_openslide(direct: DirectReader, openslide: Reader) -> str | None:
         return difference
     for number, level in enumerate(direct.levels):
         if direct.info.vendor == "aperio" and not level.sizes.all():
-            return f"level {number} lacks tiles, which OpenSlide fills from a finer level"
+            return f"level {number} lacks tiles, which OpenSlide fills in its own way"
         for x, y in dict.fromkeys(_places(level)):
             try:
                 difference = _region(direct, openslide, number, x, y)
