@@ -33,7 +33,7 @@ def histopath_fraction(rgb: NDArray[np.uint8]) -> float:
 
 def _edge_share(rgb: NDArray[np.uint8]) -> float:
     """Tissue has edges everywhere: Canny on the inverted gray image, its edges grown together."""
-    edges = canny(1 - rgb2gray(rgb))
+    edges = canny(1 - rgb2gray(rgb))  # type: ignore[no-untyped-call]
     return _grown_together(edges, _EDGE_RADIUS)
 
 

@@ -1,5 +1,7 @@
 """How much of many squares is set: whole pixels of a block, or fractions of pixels of a coarse mask."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,12 +23,13 @@ def window_sums(pixels: NDArray[np.bool_], origins: NDArray[np.int32], side: int
     Returns:
         (n,) int32. Memory: 1 byte (2 for a side above 255) per column of `pixels` and per distinct top or bottom.
     """
-    tops, place = np.unique(origins[:, 1], return_inverse=True)
+    tops = np.unique(origins[:, 1])
+    place = np.searchsorted(tops, origins[:, 1])
     edges = np.unique(np.concatenate([tops, tops + side]))
-    above = _counts_above(pixels, edges, np.uint8 if side < 256 else np.uint16)
+    above = _counts_above(pixels, edges, np.dtype(np.uint8 if side < 256 else np.uint16))
     first, last = np.searchsorted(edges, tops), np.searchsorted(edges, tops + side)
     order = np.argsort(place, kind="stable")
-    ends = np.searchsorted(place[order], np.arange(len(tops) + _ROWS_AT_ONCE, step=_ROWS_AT_ONCE))
+    ends = np.searchsorted(place[order], np.arange(0, len(tops) + _ROWS_AT_ONCE, _ROWS_AT_ONCE))
     sums = np.empty(len(origins), np.int32)
     for part, start in enumerate(range(0, len(tops), _ROWS_AT_ONCE)):
         rows = slice(start, start + _ROWS_AT_ONCE)
@@ -39,9 +42,7 @@ def window_sums(pixels: NDArray[np.bool_], origins: NDArray[np.int32], side: int
     return sums
 
 
-def _counts_above(
-    pixels: NDArray[np.bool_], edges: NDArray[np.int32], kind: type[np.uint8 | np.uint16]
-) -> NDArray[np.uint8 | np.uint16]:
+def _counts_above(pixels: NDArray[np.bool_], edges: NDArray[np.int32], kind: np.dtype[Any]) -> NDArray[Any]:
     """Per column the pixels set from the first edge down to each edge, (edges, w), modulo what `kind` holds."""
     ones = pixels.view(np.uint8)
     above = np.zeros((len(edges), pixels.shape[1]), kind)

@@ -25,7 +25,7 @@ def slow_fraction(rgb: np.ndarray) -> float:
     return min(slow_share(canny(1 - rgb2gray(rgb)), 10), slow_share(density.min(axis=2) >= 0.15, 2))
 
 
-@pytest.mark.parametrize("radius", [0, 1, 2, 3, 10, 25, 70])
+@pytest.mark.parametrize("radius", [0, 1, 2, 3, 10, 23])
 @pytest.mark.parametrize("shape", [(90, 101), (1, 40), (40, 1), (5, 5)])
 def test_disks_are_those_of_the_footprint_borders_included(radius: int, shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(radius)

@@ -79,7 +79,7 @@ def test_full_is_one_empty_is_zero_and_outside_is_not_set() -> None:
     assert set(mask_fractions(full, inside, side, downsample).tolist()) == {1.0}
     half = full.copy()
     half[20:] = False
-    below = inside + (0, 20 * downsample)
+    below = inside + np.array([0, 20 * downsample])
     assert not np.append(mask_fractions(half, below, side, downsample)[below[:, 1] < 1180], 0).any()
     far = np.array([[-500.0, 0], [0, 40 * 32.001], [1e7, 1e7]])
     assert mask_fractions(full, far, side, downsample).tolist() == [0, 0, 0]
