@@ -52,7 +52,7 @@ def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, staging: str) -> No
     score = slide_score(entry.slide_id, heatmap, len(lesions), settings.threshold, facts.mpp, model_id)
     title = f"{entry.slide_id}\nscore {score.score:.3f}, lesions {len(lesions)}, model {model_id}"
     size = (facts.info.width, facts.info.height)
-    truth = truth_outlines(entry, recipe.tiling.labels.source)
+    truth = truth_outlines(entry, recipe.tiling.labels)
     picture = heatmap_png(title, thumbnail, size, heatmap, truth, lesions)
     store.write_bytes(picture, HEATMAP.format(entry.slide_id))
     write_shard(score.table(), store, SCORE.format(entry.slide_id))

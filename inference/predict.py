@@ -43,7 +43,9 @@ def prediction_recipe(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"tiling": tiling})
 
 
-def predict(spark: SparkSession, units: WaveUnits, recipe: Recipe, model: str, model_id: str, staging: str) -> DataFrame:
+def predict(
+    spark: SparkSession, units: WaveUnits, recipe: Recipe, model: str, model_id: str, staging: str
+) -> DataFrame:
     """Predict every tissue window of many units of work; workers write the shards.
 
     Args:

@@ -89,7 +89,7 @@ def _windows(
     if len(origins) * side**2 < _WORTH_A_REGION * width * height:
         return [_stained(slide.window(scale, left, top, side), stain) for left, top in origins.tolist()]
     region = _stained(slide.region(scale, x, y, width, height), stain)
-    return [region[top : top + side, left : left + side] for left, top in (origins - np.int32([x, y])).tolist()]
+    return [region[top : top + side, left : left + side] for left, top in (origins - np.array([x, y])).tolist()]
 
 
 def _stained(pixels: NDArray[np.uint8], stain: StainProfile | None) -> NDArray[np.uint8]:

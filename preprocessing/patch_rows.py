@@ -42,7 +42,8 @@ def write_unit(
 
 
 def _table(rows: pd.DataFrame, images: Sequence[Sequence[bytes]], recipe: Recipe) -> pa.Table:
-    columns: dict[str, Any] = {name: rows[name] for name in ("patch_id", "x", "y", "center_fraction", "tissue_fraction")}
+    told = ("patch_id", "x", "y", "center_fraction", "tissue_fraction")
+    columns: dict[str, Any] = {name: rows[name] for name in told}
     columns |= dict(zip(image_columns(len(images)), images, strict=True))
     columns["recipe_id"] = [recipe.recipe_id] * len(rows)
     schema = patch_schema(recipe)

@@ -1,4 +1,4 @@
-"""A first look at slides, on the workers: how each is read, whether the recipe fits it, and what is judged once a slide.
+"""A first look at slides, on the workers: how each is read, whether the recipe fits it, how much work it is.
 
 What comes of it is the slide's plan; what is judged on the thumbnail (tissue, stain) is judged here and nowhere else.
 """

@@ -26,8 +26,9 @@ class _Region:
 
 
 class ScaledSlide:
-    """Reads regions in pixels of a scale. What `region` read last of each scale is kept, so that judging a block and
-    cutting its windows read it once.
+    """Reads regions in pixels of a scale, and keeps the last one of each.
+
+    So judging a block and cutting its windows read it once.
 
     Memory: the last region of every scale, three bytes a pixel, beside what the reader keeps.
 

@@ -63,10 +63,7 @@ def survey_block(
         judge: the tissue rule.
         tiling: window, tissue and label rules.
     """
-    if len(origins) == 0:
-        tissue = np.zeros(0, np.float32)
-    else:
-        tissue = judge.fractions(slide, origins, tiling.window)
+    tissue = judge.fractions(slide, origins, tiling.window) if len(origins) else np.zeros(0, np.float32)
     keep = tissue > np.float32(tiling.tissue.min_fraction)
     if truth is None:
         return Candidates(origins[keep], tissue[keep], None, None)

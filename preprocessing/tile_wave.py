@@ -63,11 +63,12 @@ def _drawn(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) 
         candidates = surveyed.where(F.col("x").isNotNull() & F.col("slide_id").isin(good))
         quotas = {plan.entry.slide_id: plan.entry.max_normals for plan in units.plans}
         chosen = select(candidates, recipe.tiling.sampling, quotas)
-        counts = chosen.groupBy("slide_id").agg(F.count("*").alias("chosen")).toPandas().set_index("slide_id")
+        counted = chosen.groupBy("slide_id").agg(F.count("*").alias("chosen")).toPandas()
+        wanted = dict(zip(counted["slide_id"], counted["chosen"].astype(int), strict=True))
         written = totals_by_slide(extract(chosen, units, recipe, staging).toPandas())
     finally:
         surveyed.unpersist()
-    return [_drawn_outcome(plan, reports, counts["chosen"].to_dict(), written) for plan in units.plans]
+    return [_drawn_outcome(plan, reports, wanted, written) for plan in units.plans]
 
 
 def _survey_reports(surveyed: DataFrame) -> pd.DataFrame:
@@ -88,14 +89,14 @@ def _survey_reports(surveyed: DataFrame) -> pd.DataFrame:
 
 
 def _drawn_outcome(
-    plan: SlidePlan, reports: pd.DataFrame, chosen: Mapping[str, int], written: Mapping[str, Totals]
+    plan: SlidePlan, reports: pd.DataFrame, wanted: Mapping[str, int], written: Mapping[str, Totals]
 ) -> Outcome:
     slide_id = plan.entry.slide_id
-    report = reports.loc[slide_id]
+    report = reports.loc[slide_id].to_dict()
     extracted = written.get(slide_id, Totals())
     failure = extracted.failure
     if report["error_type"] is not None:
         failure = (str(report["error_type"]), str(report["error"]), str(report["trace"]))
     seconds = extracted.seconds + float(report["seconds"])
     totals = replace(extracted, units=int(report["units"]), seconds=seconds, failure=failure)
-    return outcome_of(plan, totals, int(report["candidates"]), int(chosen.get(slide_id, 0)), _NO_TISSUE)
+    return outcome_of(plan, totals, int(report["candidates"]), wanted.get(slide_id, 0), _NO_TISSUE)

@@ -223,9 +223,9 @@ class Tiling(Settings):
 
     @model_validator(mode="after")
     def _scales_go_from_fine_to_coarse(self) -> Self:
-        wanted = [scale.level if scale.mpp is None else scale.mpp for scale in self.scales]
+        wanted = [float(scale.mpp or scale.level or 0) for scale in self.scales]
         if len({scale.mpp is None for scale in self.scales}) > 1:
             raise ValueError("scales are all given by level, or all by mpp")
         if wanted != sorted(set(wanted)):
-            raise ValueError(f"scales must be distinct and go from fine to coarse, not {wanted}")
+            raise ValueError(f"scales must be distinct and go from fine to coarse, not {[f"{scale:g}" for scale in wanted]}")
         return self

@@ -84,14 +84,15 @@ def candidates(path: Path, annotated: np.ndarray | None, tiling: dict) -> list[R
     scale = downsample(path, level)
     margin = (window - center) // 2
     found = []
-    for row in range(tiling["offset"], image.shape[0] - window + 1, tiling["stride"]):
-        for column in range(tiling["offset"], image.shape[1] - window + 1, tiling["stride"]):
-            share = tissue[row : row + window, column : column + window].mean()
-            middle = (slice(row + margin, row + margin + center), slice(column + margin, column + margin + center))
-            tumor = float(annotated[middle].mean()) if annotated is not None else 0.0
-            if tumor > 0 or share > tiling["tissue"]["min_fraction"]:
-                where = round(column * scale), round(row * scale), column, row
-                found.append(ReferencePatch(*where, int(tumor > 0), tumor, float(share)))
+    for offset in tiling["offset"]:
+        for row in range(offset, image.shape[0] - window + 1, tiling["stride"]):
+            for column in range(offset, image.shape[1] - window + 1, tiling["stride"]):
+                share = tissue[row : row + window, column : column + window].mean()
+                middle = (slice(row + margin, row + margin + center), slice(column + margin, column + margin + center))
+                tumor = float(annotated[middle].mean()) if annotated is not None else 0.0
+                if tumor > 0 or share > tiling["tissue"]["min_fraction"]:
+                    where = round(column * scale), round(row * scale), column, row
+                    found.append(ReferencePatch(*where, int(tumor > 0), tumor, float(share)))
     return found
 
 

@@ -14,9 +14,9 @@ from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.job import run_tiling
 from preprocessing.ledger import Outcome
 from preprocessing.publish import SlideTable
+from preprocessing.readers.opening import open_slide
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
-from preprocessing.slides import Slide
 from tests import reference
 from tests.conftest import ROOT, Command
 from tests.tables import ledger_of, patches_of
@@ -145,6 +145,6 @@ def test_slide_that_kills_its_worker_costs_only_itself(
 
 
 def test_pixels_beyond_the_slide_are_white(real: Path) -> None:
-    with Slide(str(real / "wsi" / "boxes.tiff")) as slide:
+    with open_slide(str(real / "wsi" / "boxes.tiff")) as slide:
         beyond = slide.read(0, slide.info.width - 10, slide.info.height - 10, 300, 300)
     assert (beyond[10:, 10:] == 255).all()

@@ -13,9 +13,11 @@ from pyspark.sql import SparkSession
 from preprocessing.crops import windows_at_scales
 from preprocessing.inventory import inventory
 from preprocessing.job import run_tiling
+from preprocessing.readers.opening import open_slide
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
-from preprocessing.slides import Slide
+from preprocessing.scaled_slide import ScaledSlide
+from preprocessing.scales import resolve_scales
 from tests import reference
 from tests.conftest import ROOT
 from tests.tables import patches_of
@@ -85,8 +87,9 @@ def test_drawn_slides_in_many_small_blocks(
     assert_equals_reference(drawn, recipe, tmp_path, source)
 
 
-def test_lossless_images_with_offset_and_few_normals(spark: SparkSession, drawn: Path, tmp_path: Path) -> None:
-    overrides = ["tiling.image.format=png", "tiling.offset=13", "tiling.sampling.normals_per_tumor=0.3"]
+def test_lossless_images_with_two_offsets_and_few_normals(spark: SparkSession, drawn: Path, tmp_path: Path) -> None:
+    overrides = ["tiling.image.format=png", "tiling.offset=[13, 31]"]
+    overrides += ["tiling.sampling.normals_per_tumor=0.3"]
     overrides += ["tiling.window=81", "tiling.center=31", "tiling.block=200"]
     recipe = load_recipe(str(ROOT / "conf" / "demo.yaml"), overrides)
     tile(spark, recipe, drawn, tmp_path)
@@ -96,8 +99,9 @@ def test_lossless_images_with_offset_and_few_normals(spark: SparkSession, drawn:
 def test_windows_at_the_rim_are_white_outside(drawn: Path, small: Recipe) -> None:
     """At the coarser scale the window of a corner reaches beyond the slide."""
     path = drawn / "tumor_01.tif"
-    with Slide(str(path)) as slide:
-        _, coarse = list(windows_at_scales(slide, np.array([[0, 0]], np.int32), small.tiling))
+    with open_slide(str(path)) as slide:
+        scaled = ScaledSlide(slide, resolve_scales(slide.info, None, small.tiling))
+        _, coarse = list(windows_at_scales(scaled, np.array([[0, 0]], np.int32), 80, None))
     corner = reference.ReferencePatch(0, 0, 0, 0, 0, 0, 0)
     expected = reference.crop(reference.whole_level(path, 2), corner, 2.0, 4.0, 80)
     assert np.array_equal(coarse[0], expected)
