@@ -60,7 +60,7 @@ def normalized(real: Path, stain: Stain) -> list[tuple[np.ndarray, np.ndarray]]:
     pairs = []
     for name in ("tumor_101", "tumor_102", "tumor_103", "tumor_104"):
         path = real / "mosaic" / f"{name}.tif"
-        coarse, fine = level(path, 2), level(path, 1, every=5)
+        coarse, fine = level(path, 2), level(path, 1, every=9)
         profile = estimate_stain(coarse, coarse.min(axis=-1) < 210, stain)
         assert profile is not None
         pairs.append((fine, normalize(fine, profile)))
