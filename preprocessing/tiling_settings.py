@@ -223,9 +223,10 @@ class Tiling(Settings):
 
     @model_validator(mode="after")
     def _scales_go_from_fine_to_coarse(self) -> Self:
-        wanted = [float(scale.mpp or scale.level or 0) for scale in self.scales]
         if len({scale.mpp is None for scale in self.scales}) > 1:
             raise ValueError("scales are all given by level, or all by mpp")
+        wanted = [scale.mpp or float(scale.level or 0) for scale in self.scales]
         if wanted != sorted(set(wanted)):
-            raise ValueError(f"scales must be distinct and go from fine to coarse, not {[f"{scale:g}" for scale in wanted]}")
+            told = ", ".join(f"{scale:g}" for scale in wanted)
+            raise ValueError(f"scales must be distinct and go from fine to coarse, not {told}")
         return self
