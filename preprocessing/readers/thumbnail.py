@@ -12,7 +12,7 @@ from preprocessing.readers.base import Reader
 GUESSED_DOWNSAMPLE = 32.0
 """Taken where the resolution is not known: 8 micrometers a pixel on a slide scanned at 40x."""
 FINE_ENOUGH = 1500
-"""Pixels of the longer side below which no thumbnail goes: a small image keeps its detail."""
+"""Longer side, pixels, that a thumbnail keeps where its resolution is but guessed: a small image keeps its detail."""
 _BLOCK_PIXELS = 1 << 22
 
 
@@ -33,7 +33,7 @@ def slide_thumbnail(slide: Reader, mpp: float | None, target_mpp: float = 8.0, l
     """The slide at about `target_mpp`, never coarser unless it would be too large.
 
     Made from the coarsest level that is fine enough, averaged over squares of a whole number of pixels. A slide that
-    would come out with a longer side of less than `FINE_ENOUGH` pixels stays finer than asked for.
+    would come out with a longer side of less than `FINE_ENOUGH` pixels stays finer, where its mpp is but guessed.
 
     Args:
         slide: an open slide.
@@ -46,9 +46,8 @@ def slide_thumbnail(slide: Reader, mpp: float | None, target_mpp: float = 8.0, l
 
     Memory: the thumbnail, a block of 12 MB, and the reader's own.
     """
-    side = max(slide.info.level_sizes[0])
-    wanted = GUESSED_DOWNSAMPLE if mpp is None else target_mpp / mpp
-    wanted = max(1.0, min(wanted, side / FINE_ENOUGH))
+    guessed = min(GUESSED_DOWNSAMPLE, max(slide.info.level_sizes[0]) / FINE_ENOUGH)
+    wanted = max(1.0, guessed if mpp is None else target_mpp / mpp)
     level = _coarsest_level(slide, wanted)
     downsample = slide.info.downsamples[level]
     factor = max(1, floor(wanted / downsample + 1e-3), ceil(max(slide.info.level_sizes[level]) / longest))
@@ -66,7 +65,7 @@ def slide_picture(slide: Reader, longest: int) -> NDArray[np.uint8]:
     width, height = slide.info.level_sizes[0]
     wanted = max(1.0, max(width, height) / longest)
     level = _coarsest_level(slide, wanted)
-    factor = max(1, floor(max(slide.info.level_sizes[level]) / longest))
+    factor = max(1, floor(max(slide.info.level_sizes[level]) / (2 * longest)))  # the rest, at least half, by fractions
     picture = Image.fromarray(_averaged(slide, level, factor))
     size = (max(1, round(width / wanted)), max(1, round(height / wanted)))
     return np.asarray(picture.resize(size, Image.Resampling.BOX) if size != picture.size else picture)
