@@ -76,7 +76,7 @@ class Labels(Settings):
     source: Literal["polygons", "mask"] = "polygons"
     rule: Literal["any", "fraction"] = "any"
     min_fraction: Fraction | None = None
-    classes: dict[str, tuple[str, ...]] = Field(default={"tumor": TUMOR_GROUPS}, min_length=1)
+    classes: dict[str, tuple[str, ...]] = Field(default={"tumor": TUMOR_GROUPS}, min_length=1, max_length=255)
     excluded: tuple[str, ...] = EXCLUDED_GROUPS
     normal_slides: tuple[str, ...] = ()
 

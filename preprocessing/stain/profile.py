@@ -12,6 +12,7 @@ from preprocessing.stain import macenko, reinhard
 from preprocessing.tiling_settings import Stain
 
 Method = Literal["macenko", "reinhard"]
+MOST_PIXELS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,17 @@ def estimate_stain(thumbnail: NDArray[np.uint8], tissue: NDArray[np.bool_], stai
         stain: the recipe's method.
 
     Returns:
-        The profile; None where the recipe wants none. Memory: about 100 bytes a pixel of tissue.
+        The profile; None where the recipe wants none. Memory: about 100 bytes a pixel of tissue, up to
+        `MOST_PIXELS` of them.
 
     Raises:
         StainError: too little tissue, or its colors do not show what the method looks for.
     """
     if stain.method == "none":
         return None
-    return StainProfile(stain.method, _WAYS[stain.method].estimate(thumbnail[tissue]))
+    pixels = thumbnail[tissue]
+    every = -(-len(pixels) // MOST_PIXELS) or 1  # evenly over the slide, the same ones every time
+    return StainProfile(stain.method, _WAYS[stain.method].estimate(pixels[::every]))
 
 
 def normalize(rgb: NDArray[np.uint8], profile: StainProfile) -> NDArray[np.uint8]:

@@ -31,7 +31,7 @@ def tile(spark: SparkSession, recipe: Recipe, slides: Path, out: Path) -> None:
     [
         [],
         ["tiling.tissue.method=otsu", "tiling.tissue.quality=true"],
-        ["tiling.jitter=9", "tiling.stain.method=macenko"],
+        ["tiling.jitter=9", "tiling.stain.method=reinhard"],
     ],
     ids=["gray", "thumbnail", "jitter and stain"],
 )
