@@ -13,12 +13,14 @@ from cluster.session import spark_session
 from cluster.storage import Store
 from preprocessing.batch import Batch, BatchSummary
 from preprocessing.inventory import SlideEntry, inventory
+from preprocessing.ledger import latest
 from preprocessing.options import slide_job_options, tell
 from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from preprocessing.schema import check_table_version
 from preprocessing.slide_plan import TISSUE_MASK
+from preprocessing.split_summary import splits_for_people, summarize_splits
 from preprocessing.tile_wave import tile_wave
 
 
@@ -56,6 +58,7 @@ def tile(conf: str, slides: str, out: str, overrides: tuple[str, ...], master: s
     entries = inventory(slides, recipe.tiling, recipe.seed)  # wrong use is answered before Spark starts
     with spark_session("tile", master) as spark:
         summary = run_tiling(spark, recipe, entries, out, wave)
+    click.echo(splits_for_people(summarize_splits(latest(Store(out), "tile"))))
     tell(summary, f"{summary.patches} patches, {summary.positives} positive, in {out}/patches")
     return summary.exit_code
 
