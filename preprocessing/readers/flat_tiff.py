@@ -1,5 +1,7 @@
 """The first page of a plain TIFF file, in strips or tiles."""
 
+import logging
+
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -8,7 +10,9 @@ from preprocessing.errors import SlideOpenError
 from preprocessing.readers.flat_header import FlatHeader, plausible_mpp
 from preprocessing.readers.flat_pixels import UPRIGHT, straight_alpha, to_eight_bits
 
-_ORIENTATION, _X_RESOLUTION, _RESOLUTION_UNIT = 274, 282, 296
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds in damaged files ends in our errors
+
+_PHOTOMETRIC, _ORIENTATION, _X_RESOLUTION, _RESOLUTION_UNIT = 262, 274, 282, 296
 _MICROMETERS = {2: 25400.0, 3: 10000.0}  # in an inch, in a centimeter
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _COLORS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _YCBCR: 3}
@@ -16,6 +20,8 @@ _JPEG = {6, 7}
 _MULTIPLIED_ALPHA, _ALPHA = 1, 2
 _SEPARATE_PLANES = 2
 _WHOLE_NUMBERS = 1
+_MAX_CHANNELS = 8
+_MAX_TILE_PIXELS = 1 << 26
 
 
 def tiff_header(path: str) -> FlatHeader:
@@ -27,6 +33,11 @@ def tiff_header(path: str) -> FlatHeader:
     with tifffile.TiffFile(path) as file:
         page = file.pages.first
         colors = _COLORS.get(int(page.photometric))
+        if _PHOTOMETRIC not in page.tags:
+            raise SlideOpenError(f"{path} does not say what its colors are; copy the file anew")
+        if page.samplesperpixel > _MAX_CHANNELS or page.tilewidth * page.tilelength > _MAX_TILE_PIXELS:
+            shape = f"{page.samplesperpixel} channels in tiles of {page.tilewidth}x{page.tilelength} px"
+            raise SlideOpenError(f"{path} has {shape}; save it as RGB or gray, in strips")
         plain = int(page.photometric) != _YCBCR or int(page.compression) in _JPEG  # then its decoder gives RGB
         if colors is None or page.samplesperpixel < colors or page.imagedepth != 1 or not plain:
             raise SlideOpenError(f"{path} has TIFF colors of kind {int(page.photometric)}; save it as RGB or gray")

@@ -13,7 +13,7 @@ from PIL import Image
 from preprocessing.errors import SlideError, SlideOpenError, SlideReadError
 from preprocessing.readers import flat_reader
 from preprocessing.readers.flat_reader import FlatReader
-from tests.preprocessing.readers.making import texture
+from tests.preprocessing.readers.making import change_tag, texture
 
 
 def flat(path: Path, background: int = 255) -> NDArray[np.uint8]:
@@ -40,6 +40,8 @@ def on_background(pixels: NDArray[np.uint8], background: int) -> NDArray[np.int6
     alpha = pixels[..., -1:].astype(np.float64) / 255
     return np.rint(pixels[..., :-1] * alpha + background * (1 - alpha)).astype(np.int64)
 
+
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 COLOR = texture(90, 70)
 ALPHA = np.dstack([COLOR, np.linspace(0, 255, 90 * 70).astype(np.uint8).reshape(90, 70)])
@@ -258,3 +260,14 @@ def test_flipped_bytes_end_in_a_slide_error_or_in_pixels(suffix: str, tmp_path: 
         except SlideError:
             ends.add("error")
     assert "error" in ends
+
+
+@pytest.mark.parametrize(("code", "value", "says"), [(277, 60_000, "60000 channels"), (322, 65_520, "65520x65520 px")])
+def test_claims_that_would_eat_all_memory_are_refused(code: int, value: int, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, COLOR, photometric="rgb", tile=(32, 32))
+    change_tag(path, code, value)
+    if code == 322:
+        change_tag(path, 323, 65_520)
+    with pytest.raises(SlideOpenError, match=says):
+        FlatReader(str(path))
