@@ -1,6 +1,21 @@
-"""What makes Spark's Python workers quick to take their next task."""
+"""What makes Spark's Python workers quick to take their next task, and ends those that hang."""
 
+import faulthandler
+import hashlib
+import os
+import sys
+import tempfile
 import zipimport
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pyspark import SparkFiles, TaskContext
+
+HANGS_AFTER: Final = 600.0  # seconds without a sign of life
+HANGS_AFTER_VARIABLE: Final = "HISTOSPARK_HANGS_AFTER"
+"""Environment variable with another number of seconds; on a cluster it is set by `spark.executorEnv`."""
 
 
 def keep_archive_listings() -> None:
@@ -15,3 +30,64 @@ def keep_archive_listings() -> None:
 
 def _remember(self: zipimport.zipimporter) -> None:
     """Takes the place of the method that reads the archive again."""
+
+
+@contextmanager
+def watchdog(name: str, seconds: float | None = None) -> Iterator[Callable[[], None]]:
+    """End this process if the work inside hangs, even in native code that holds the interpreter's lock.
+
+    Spark then sees a lost worker. What the process was at when it hung or crashed is kept for the next attempt
+    on the same machine, see `last_words`. One watchdog at a time in a process.
+
+    Args:
+        name: of the work, unique within the application.
+        seconds: without a sign of life after which it hangs; None takes the environment's, else 600.
+
+    Yields:
+        To be called as a sign of life: after it, the time counts anew.
+    """
+    limit = float(os.environ.get(HANGS_AFTER_VARIABLE, HANGS_AFTER)) if seconds is None else seconds
+    path = _words_path(name)
+    was_enabled = faulthandler.is_enabled()
+    with path.open("w") as file:
+        faulthandler.enable(file)
+
+        def alive() -> None:
+            faulthandler.dump_traceback_later(limit, exit=True, file=file)
+
+        alive()
+        try:
+            yield alive
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            faulthandler.disable()
+            if was_enabled and sys.__stderr__ is not None:
+                faulthandler.enable(sys.__stderr__)
+    path.unlink(missing_ok=True)
+
+
+def last_words(name: str) -> str:
+    """The stacks that work left when it crashed or hung on this machine, and removes them.
+
+    Returns:
+        As `faulthandler` writes them; empty where it was killed, or ran elsewhere.
+    """
+    path = _words_path(name)
+    try:
+        words = path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+    path.unlink(missing_ok=True)
+    return words
+
+
+def deaths_of_this_task() -> int:
+    """How many earlier attempts at this Spark task ended with their worker; 0 outside Spark."""
+    context = TaskContext.get()
+    return 0 if context is None else context.attemptNumber()
+
+
+def _words_path(name: str) -> Path:
+    """In the folder that Spark removes with the application."""
+    folder = tempfile.gettempdir() if TaskContext.get() is None else SparkFiles.getRootDirectory()
+    return Path(folder, f"histospark-{hashlib.sha256(name.encode()).hexdigest()[:16]}.txt")
