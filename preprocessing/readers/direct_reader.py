@@ -24,7 +24,7 @@ class DirectReader(Reader):
 
     Each tile is decoded once, as long as it stays among the last 64 MB of tiles (`CACHE_BYTES`). Where OpenSlide
     resamples, because the downsample of a level is no whole number, this reader gives the pixels of the level as they
-    are stored.
+    are stored. A tile whose JPEG is damaged is an error, also where OpenSlide shows what is left of it.
 
     Memory: the region that is read, 64 MB of decoded tiles, 16 bytes for each tile of a level in use.
 

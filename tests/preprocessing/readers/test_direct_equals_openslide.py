@@ -63,6 +63,7 @@ def test_every_pixel_of_a_whole_real_slide_is_identical(real: Path, name: str) -
     with DirectReader(str(real / name)) as direct, openslide.OpenSlide(str(real / name)) as reference:
         place = (0, 0, 0, *reference.dimensions)
         assert np.array_equal(direct.read(*place), by_openslide(reference, *place))
+        assert direct.cached_bytes <= direct_reader.CACHE_BYTES == 64 << 20
 
 
 @pytest.mark.parametrize("name", REAL_SLIDES)
