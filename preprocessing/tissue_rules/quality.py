@@ -22,7 +22,7 @@ def usable(thumbnail: NDArray[np.uint8], mpp: float | None) -> NDArray[np.bool_]
     """
     bad = pen_ink(thumbnail, mpp)
     bad |= blurred(thumbnail, mpp)
-    unstained = colorless(thumbnail)
+    unstained = colorless(thumbnail, mpp)
     bad |= marks(unstained, mpp)
     stained = saturation(*value_and_chroma(thumbnail)) > 255 * SATURATION_FLOOR
     bad |= beyond_glass_edge(unstained, stained & ~bad, mpp)
