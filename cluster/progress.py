@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
+from weakref import WeakKeyDictionary
 
+from pyspark import Accumulator, SparkContext
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -51,6 +53,7 @@ class Progress:
         self._clock = clock
         self._start = self._last_slide = self._last_line = clock()
         self._tasks = (0, 0)
+        self._running = 0  # patches of the running wave
         self._tasks_per_slide = 0.0
         self._in_wave = min(wave, slides)
         console = console or Console(file=sys.stderr)
@@ -66,16 +69,21 @@ class Progress:
         """Note one more finished slide and its patches."""
         if self._tasks[1]:
             self._tasks_per_slide = self._tasks[1] / max(self._in_wave, 1)
-        self._tasks = (0, 0)
+        self._tasks, self._running = (0, 0), 0
         self.done += 1
         self.patches += patches
         self._in_wave = min(self.wave, self.slides - self.done)
         self._last_slide = self._clock()
         self._show()
 
-    def tasks(self, finished: int, total: int) -> None:
-        """Note how many of its Spark tasks the running wave has finished, of those that are known."""
-        self._tasks = (finished, total)
+    def tasks(self, finished: int, total: int, patches: int = 0) -> None:
+        """Note how many of its Spark tasks the running wave has finished, of those that are known.
+
+        Args:
+            finished, total: tasks.
+            patches: that these tasks have written, if they count them (see `patch_counter`).
+        """
+        self._tasks, self._running = (finished, total), patches
         self._show()
 
     def close(self) -> None:
@@ -109,9 +117,11 @@ class Progress:
             log.info("%s: %s, %s", self.what, self._counts(), self._left() + self._of_wave())
 
     def _counts(self) -> str:
-        rate = self.patches / max(self._last_slide - self._start, 1e-9)  # up to where patches are known
-        at_rate = f" ({rate:,.0f}/s)" if self.patches else ""
-        return f"{self.done:,} of {self.slides:,} slides, {self.patches:,} patches{at_rate}"
+        patches = self.patches + self._running
+        known_until = self._clock() if self._running else self._last_slide
+        rate = patches / max(known_until - self._start, 1e-9)
+        at_rate = f" ({rate:,.0f}/s)" if patches else ""
+        return f"{self.done:,} of {self.slides:,} slides, {patches:,} patches{at_rate}"
 
     def _left(self) -> str:
         left = self.seconds_left()
@@ -132,16 +142,33 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+_COUNTERS: Final[WeakKeyDictionary[SparkContext, Accumulator[int]]] = WeakKeyDictionary()
+
+
+def patch_counter(spark: SparkSession) -> Accumulator[int]:
+    """The session's count of written patches: tasks add to it, `watch_tasks` tells how far it went.
+
+    Only good for showing progress: Spark counts a task that it runs twice twice.
+    """
+    context = spark.sparkContext
+    if context not in _COUNTERS:
+        _COUNTERS[context] = context.accumulator(0)
+    return _COUNTERS[context]
+
+
 @contextmanager
-def watch_tasks(spark: SparkSession, tell: Callable[[int, int], None], every: float = 1.0) -> Iterator[None]:
+def watch_tasks(spark: SparkSession, tell: Callable[[int, int, int], None], every: float = 1.0) -> Iterator[None]:
     """While Spark works, tell how many tasks are finished, of all stages that have begun since.
 
     Args:
         spark: the session whose jobs are watched.
-        tell: called with (finished, total) from a thread of its own, every time: also where nothing has changed.
+        tell: called with (finished, total, patches by `patch_counter`), all since the beginning, from a thread of its
+            own, every time: also where nothing has changed.
         every: seconds between two looks.
     """
     tracker = spark.sparkContext.statusTracker()
+    counter = patch_counter(spark)
+    before = counter.value
     over = threading.Event()
     known: dict[int, tuple[int, int]] = {}
 
@@ -152,7 +179,8 @@ def watch_tasks(spark: SparkSession, tell: Callable[[int, int], None], every: fl
             for stage in active:
                 if info := tracker.getStageInfo(stage):
                     known[stage] = (info.numCompletedTasks, info.numTasks)
-            tell(sum(finished for finished, _ in known.values()), sum(total for _, total in known.values()))
+            finished, total = (sum(counts) for counts in zip(*known.values(), strict=True)) if known else (0, 0)
+            tell(finished, total, counter.value - before)
 
     watcher = threading.Thread(target=look, name="histospark-progress", daemon=True)
     watcher.start()

@@ -4,13 +4,14 @@ import io
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from cluster.progress import Progress, duration, watch_tasks
+from cluster.progress import Progress, duration, patch_counter, watch_tasks
 
 
 class Clock:
@@ -141,22 +142,47 @@ def test_durations_read_well(seconds: float, said: str) -> None:
     assert duration(seconds) == said
 
 
-def test_watching_counts_the_tasks_of_all_stages(spark: SparkSession) -> None:
-    """Two jobs one after the other: what the first one did stays counted."""
-    told: list[tuple[int, int]] = []
+def test_single_big_slide_shows_its_patches_while_it_runs(clock: Clock, log: pytest.LogCaptureFixture) -> None:
+    progress = Progress("tile", 1, console=in_a_file(), clock=clock)
+    clock.now += 50
+    progress.tasks(100, 1000, patches=20_000)
+    assert log.messages == [
+        "tile: 0 of 1 slides, 20,000 patches (400/s), 7 min 30 s left, 100 of 1,000 tasks of this wave"
+    ]
+    clock.now += 450
+    progress.slide_done(200_000)
+    progress.close()
+    assert log.messages[-1] == "tile: 1 of 1 slides, 200,000 patches (400/s), took 8 min 20 s"
+
+
+def test_watching_counts_the_tasks_of_all_stages_and_the_patches_they_wrote(spark: SparkSession) -> None:
+    """Two jobs one after the other, one on an RDD and one on a frame: what the first one did stays counted."""
+    told: list[tuple[int, int, int]] = []
+    counter = patch_counter(spark)
+    counter.add(1000)  # of an earlier wave
 
     def slow(number: int) -> int:
         time.sleep(0.15)
+        counter.add(10)
         return number
 
-    with watch_tasks(spark, lambda finished, total: told.append((finished, total)), every=0.05):
-        for tasks in (4, 6):
-            spark.sparkContext.parallelize(range(tasks), tasks).map(slow).collect()
-    totals = [total for _, total in told]
+    def slow_frames(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            time.sleep(0.15)
+            counter.add(7 * len(frame))
+            yield frame
+
+    with watch_tasks(spark, lambda *seen: told.append(seen), every=0.05):
+        spark.sparkContext.parallelize(range(4), 4).map(slow).collect()
+        spark.range(0, 6, 1, 6).mapInPandas(slow_frames, "id long").collect()
+        time.sleep(0.2)
+    totals = [total for _, total, _ in told]
     assert totals == sorted(totals)
     assert {4, 10} <= set(totals)
-    assert all(finished <= total for finished, total in told)
-    assert any(4 <= finished < 10 for finished, total in told if total == 10)
+    assert all(finished <= total for finished, total, _ in told)
+    assert any(4 <= finished < 10 for finished, total, _ in told if total == 10)
+    assert told[-1] == (10, 10, 4 * 10 + 6 * 7)
+    assert any(0 < patches < 82 for _, _, patches in told)
 
 
 def shown(screen: io.StringIO) -> str:
