@@ -24,7 +24,7 @@ def blurred(thumbnail: NDArray[np.uint8], mpp: float | None) -> NDArray[np.bool_
     The focus measure is HistoQC's (Janowczyk et al. 2019; Pertuz et al. 2013): the mean absolute Laplacian, here of
     the green channel, of pixels 8 µm apart, in blocks of 16, over what has at least a faint color. Below 5 gray levels
     a block is blurred: the sharp tissue of the test slides has 20 and more, blurred by a Gaussian of 16 µm about 2.
-    Fewer than 4 blocks together do not count. A defocus of less than about 10 µm does not show on a thumbnail.
+    Fewer than 4 blocks together do not count. A defocus of less than about 12 µm does not show on a thumbnail.
 
     Args:
         thumbnail: (h, w, 3) uint8.

@@ -1,9 +1,12 @@
 """Growing and shrinking masks by disks, fast: the disk is taken row by row, as bytes."""
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+_BYTE_RADIUS: Final = 127  # up to here a distance and the longest step together fit a byte
 
 
 def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
@@ -15,18 +18,17 @@ def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
     Args:
         mask: (h, w) bool.
-        radius: pixels, 0 to 127.
+        radius: pixels, from 0.
 
     Returns:
-        (h, w) bool. Memory: 3 bytes a pixel.
+        (h, w) bool. Memory: 4 bytes a pixel, 7 for a radius above 127.
     """
     if radius == 0:
         return mask.copy()
     away = _steps_along_rows(mask, radius)
     grown = away <= radius
     for dy in range(1, min(radius, len(mask) - 1) + 1):
-        run = np.uint8(math.isqrt(radius * radius - dy * dy))
-        near = away <= run
+        near = away <= math.isqrt(radius * radius - dy * dy)
         grown[dy:] |= near[:-dy]
         grown[:-dy] |= near[dy:]
     return grown
@@ -37,10 +39,10 @@ def erode(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
     Args:
         mask: (h, w) bool.
-        radius: pixels, 0 to 127.
+        radius: pixels, from 0.
 
     Returns:
-        (h, w) bool. Memory: 4 bytes a pixel.
+        (h, w) bool. Memory: 5 bytes a pixel, 8 for a radius above 127.
     """
     return ~dilate(~mask, radius)
 
@@ -50,20 +52,21 @@ def close(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
     Args:
         mask: (h, w) bool.
-        radius: pixels, 0 to 127.
+        radius: pixels, from 0.
 
     Returns:
-        (h, w) bool. Memory: 4 bytes a pixel.
+        (h, w) bool. Memory: 5 bytes a pixel, 8 for a radius above 127.
     """
     return erode(dilate(mask, radius), radius)
 
 
-def _steps_along_rows(mask: NDArray[np.bool_], radius: int) -> NDArray[np.uint8]:
-    """Steps to the nearest set pixel of the same row, (h, w) uint8; above `radius` where there is none so near."""
-    away = np.where(mask, np.uint8(0), np.uint8(radius + 1))
+def _steps_along_rows(mask: NDArray[np.bool_], radius: int) -> NDArray[np.uint8 | np.uint16]:
+    """Steps to the nearest set pixel of the same row, (h, w); above `radius` where there is none so near."""
+    kind = np.uint8 if radius <= _BYTE_RADIUS else np.uint16
+    away = np.where(mask, kind(0), kind(radius + 1))
     step = 1
     while step <= min(radius, mask.shape[1] - 1):  # doubling: after a round, all within 2 * step - 1 steps are known
-        further = away + np.uint8(step)
+        further = away + kind(step)
         np.minimum(away[:, step:], further[:, :-step], out=away[:, step:])
         np.minimum(away[:, :-step], further[:, step:], out=away[:, :-step])
         step *= 2

@@ -45,10 +45,11 @@ def beyond_glass_edge(
         if depths is None:
             continue
         depths = depths + pixels(_MARGIN_UM, mpp)
-        rows = np.arange(int(depths.max()) + 1)[:, None]
+        view = np.rot90(beyond, turn)
+        rows = np.arange(min(len(view), int(depths.max()) + 1))[:, None]
         outside = rows < depths
         if np.count_nonzero(np.rot90(stained, turn)[: len(rows)] & outside) <= most:
-            np.rot90(beyond, turn)[: len(rows)] |= outside
+            view[: len(rows)] |= outside
     return beyond
 
 

@@ -29,7 +29,7 @@ def colorless(thumbnail: NDArray[np.uint8], mpp: float | None) -> NDArray[np.boo
         mpp: micrometers per pixel; None takes 8.
 
     Returns:
-        (h, w) bool. Memory: 12 bytes a pixel.
+        (h, w) bool. Memory: 14 bytes a pixel.
     """
     value, chroma = value_and_chroma(thumbnail)
     gray = chroma <= _GRAY_CHROMA

@@ -37,7 +37,7 @@ def pen_ink(thumbnail: NDArray[np.uint8], mpp: float | None) -> NDArray[np.bool_
         mpp: micrometers per pixel of the thumbnail; None takes 8.
 
     Returns:
-        (h, w) bool, set on ink. Memory: 15 bytes a pixel.
+        (h, w) bool, set on ink. Memory: 13 bytes a pixel.
     """
     red, green, blue = (np.ascontiguousarray(thumbnail[..., channel]) for channel in range(3))
     warm = np.maximum(green, blue)

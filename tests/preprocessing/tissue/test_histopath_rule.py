@@ -39,6 +39,14 @@ def test_disks_are_those_of_the_footprint_borders_included(radius: int, shape: t
         assert np.array_equal(close(mask, radius), ndimage.binary_erosion(grown, footprint, border_value=1))
 
 
+def test_disk_wider_than_bytes_can_count() -> None:
+    mask = np.zeros((3, 700), bool)
+    mask[1, 350] = True
+    for radius in (127, 128, 200, 300):
+        assert dilate(mask, radius).sum(axis=1)[1] == 2 * radius + 1
+        assert close(mask, radius).sum() == 1
+
+
 def test_empty_and_full_masks_stay_what_they_are() -> None:
     empty, full = np.zeros((30, 30), bool), np.ones((30, 30), bool)
     assert not dilate(empty, 10).any()

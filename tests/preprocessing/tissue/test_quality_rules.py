@@ -93,6 +93,12 @@ def test_glass_edge_is_out_with_all_beyond(turn: int, slope: float) -> None:
     assert found[60:].all()
 
 
+def test_margin_wider_than_the_thumbnail_takes_all_of_it() -> None:
+    dark = np.zeros((300, 280), bool)
+    dark[10:12] = True
+    assert beyond_glass_edge(dark, np.zeros_like(dark), 0.25).all()
+
+
 def test_line_with_tissue_beyond_is_no_glass_edge() -> None:
     dark, stained = np.zeros((600, 500), bool), np.zeros((600, 500), bool)
     dark[30:32], stained[300:500, 100:400] = True, True
