@@ -17,16 +17,15 @@ from cluster.java import ensure_java
 ANSWER = "rows of every query:"
 
 
-def main() -> None:
+def main(home: str) -> None:
     ensure_java()
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    home = tempfile.mkdtemp()
     settings = {
         "spark.ui.enabled": "false",
         "spark.sql.warehouse.dir": f"{home}/warehouse",
         "spark.sql.shuffle.partitions": "1",
         "spark.hadoop.javax.jdo.option.ConnectionURL": "jdbc:derby:memory:metastore;create=true",
-        "spark.driver.extraJavaOptions": f"-Dderby.stream.error.file={home}/derby.log",
+        "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dderby.stream.error.file={home}/derby.log",
     }
     builder = SparkSession.builder.master("local[1]")
     for name, value in settings.items():
@@ -46,4 +45,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as folder:
+        main(folder)

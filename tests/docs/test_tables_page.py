@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -374,3 +375,12 @@ def test_page_says_null_exactly_where_a_column_may_be(small: Recipe) -> None:
 def test_lesions_have_the_columns_of_the_page(out: Path) -> None:
     listed = [name for name, _ in columns_of("`OUT/lesions.csv`, with")]
     assert listed == list(pd.read_csv(out / "lesions.csv").columns)
+
+
+def test_guessed_types_go_wrong_as_the_page_says(spark: SparkSession, out: Path) -> None:
+    """If this fails a reader has learned to guess: the page can be simpler."""
+    assert spark.read.parquet(f"{out}/patches").schema["slide_id"].dataType.simpleString() == "int"
+    guessed = pl.scan_parquet(f"{out}/patches", hive_partitioning=True).collect_schema()
+    assert guessed["slide_id"] == pl.Int64
+    with pytest.raises(pa.ArrowInvalid, match="dictionaries with nulls"):
+        pd.read_parquet(f"{out}/patches")
