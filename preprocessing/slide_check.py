@@ -1,13 +1,16 @@
 """A look at one slide, for people: does it open, can it be read, how is it stored, what will make trouble in a job."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from preprocessing.errors import SlideError
+from preprocessing.labels import open_truth
 from preprocessing.readers.base import Reader, SlideInfo
 from preprocessing.readers.opening import ReaderChoice, choose_reader, local_path, open_slide
 from preprocessing.readers.tiff_directory import Directory, TiffFile
 from preprocessing.slide_entry import SlideEntry
+from preprocessing.tiling_settings import Labels
 
 _WIDTH, _HEIGHT, _COMPRESSION, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 259, 322, 323  # tags of TIFF 6.0
 _COMPRESSIONS: Final = {1: "uncompressed", 5: "LZW", 7: "JPEG", 8: "Deflate", 32946: "Deflate", 50001: "WebP"}
@@ -40,7 +43,10 @@ class Inspection:
 
 
 def inspect_slide(entry: SlideEntry) -> Inspection:
-    """Open a slide as a job would, and read a pixel of every level. Memory: a tile or two, or all of a flat image."""
+    """Open a slide and what stands beside it as a job would, and read a pixel of every level.
+
+    Memory: a tile or two and the annotation, or all of a flat image.
+    """
     info, choice, mpp = None, None, entry.mpp
     try:
         choice = choose_reader(entry.path)
@@ -51,7 +57,7 @@ def inspect_slide(entry: SlideEntry) -> Inspection:
         storage = _storage(local_path(entry.path), info)
     except SlideError as error:
         return Inspection(entry, info, mpp, choice, error=str(error))
-    return Inspection(entry, info, mpp, choice, storage, tuple(problems_of(info, mpp)))
+    return Inspection(entry, info, mpp, choice, storage, (*problems_of(info, mpp), *_problems_beside(entry, info)))
 
 
 def problems_of(info: SlideInfo, mpp: float | None) -> list[str]:
@@ -77,6 +83,16 @@ def problems_of(info: SlideInfo, mpp: float | None) -> list[str]:
     if len(info.level_sizes) == 1 and info.width * info.height > _LARGE:
         problems.append("it has only one level, so every overview reads all of it; convert it to a pyramid")
     return problems
+
+
+def _problems_beside(entry: SlideEntry, info: SlideInfo) -> Iterator[str]:
+    """Whether annotation and mask belong to the slide, each by itself."""
+    for beside in (replace(entry, mask=None), replace(entry, annotation=None)):
+        try:
+            with open_truth(beside, info, 1.0, Labels()):
+                pass  # opening is the check
+        except SlideError as error:
+            yield f"{error} (as recipes read it that leave tiling.labels as it is)"
 
 
 def _read_every_level(slide: Reader) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -186,6 +187,20 @@ def test_inspect_lists_what_stands_beside_a_slide_and_takes_the_manifests_mpp(
     assert (told["entry"]["slide_id"], told["mpp"], told["error"]) == ("0012", 0.5, None)
     assert told["info"]["level_sizes"][0] == [1024, 1024]
     assert "  resolution  0.5 um per pixel (by the manifest), " in histospark("inspect", manifest).stdout
+
+
+def test_inspect_finds_annotations_that_do_not_belong_to_their_slide(
+    histospark: Command, drawn: Path, tmp_path: Path
+) -> None:
+    shutil.copy(drawn / "tumor_01.tif", tmp_path)
+    shutil.copy(drawn / "tumor_02_mask.tif", tmp_path / "tumor_01_mask.tif")
+    (tmp_path / "tumor_01.xml").write_text("<ASAP_Annotations><Annotations>")
+    ended = histospark("inspect", tmp_path)
+    assert ended.returncode == 0  # the slide itself is good
+    problems = [line for line in ended.stdout.splitlines() if line.startswith("  problem: ")]
+    assert len(problems) == 2
+    assert "tumor_01.xml" in problems[0]
+    assert "1536x1536 px, its slide 1024x1024" in problems[1]
 
 
 @pytest.mark.parametrize(
