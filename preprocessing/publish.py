@@ -3,7 +3,6 @@
 import posixpath
 import uuid
 from dataclasses import dataclass, field
-from typing import Final
 
 import pandas as pd
 
@@ -11,9 +10,7 @@ from cluster.lock import confirm_lock, holds_lock
 from cluster.storage import TEMPORARY, Store
 from preprocessing.inventory import SPLITS
 from preprocessing.schema import slide_folder
-from preprocessing.shard_file import WRITING
-
-_STAGING: Final = "_staging"
+from preprocessing.shard_file import STAGING, WRITING
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ class SlideTable:
         for slide_id in sorted((published.keys() | marked | done) - whole):
             self.withdraw(slide_id)
         self.settle()
-        self.store.remove(_STAGING)
+        self.store.remove(STAGING)
         for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*"):
             for temporary in self.store.folders(pattern):
                 self.store.remove(temporary.removeprefix(self.store.root).lstrip("/"))
@@ -130,14 +127,14 @@ class SlideTable:
 
     def close(self) -> None:
         """Remove the staging folder: that of every run, as the one that holds the lock lives alone."""
-        self.store.remove(_STAGING if holds_lock(self.store, self.run) else self._staged())
+        self.store.remove(STAGING if holds_lock(self.store, self.run) else self._staged())
 
     @property
     def _marks(self) -> str:
         return f"_publishing-{self.name}"
 
     def _staged(self, *parts: str) -> str:
-        return posixpath.join(_STAGING, self.run, *parts)
+        return posixpath.join(STAGING, self.run, *parts)
 
     def _folders_of(self, slide_id: str, parent: str) -> list[str]:
         """Asks for the few places where a slide can be: a listing would grow with the table."""

@@ -11,6 +11,9 @@ from cluster.storage import Store, sync_file
 from preprocessing.errors import SlideError
 from preprocessing.schema import ROW_GROUP_SIZE
 
+STAGING: Final = "_staging"
+"""Folder below the output for all that is not yet in place."""
+
 WRITING: Final = "_writing"
 """Folder below staging for shards that are being written; made by the driver, see `SlideTable.clear_leftovers`."""
 
@@ -44,12 +47,20 @@ def write_shard(table: pa.Table, store: Store, name: str) -> int:
         OutputError: the output cannot be written for another reason, or the job was ended.
     """
     temporary = f"{WRITING}/{uuid.uuid4().hex}"
-    # Encoded images do not get smaller by compression, and no two are equal.
-    compression = {column: "none" if column.startswith("image_") else "snappy" for column in table.column_names}
+    # Encoded images do not get smaller by compression, no two are equal, and nobody asks for the smallest.
+    others = [column for column in table.column_names if not column.startswith("image_")]
+    compression = {column: "snappy" if column in others else "none" for column in table.column_names}
     strings = [field.name for field in table.schema if pa.types.is_string(field.type)]
     try:
         with store.fs.open(store.path(temporary), "wb") as file:
-            pq.write_table(table, file, row_group_size=ROW_GROUP_SIZE, use_dictionary=strings, compression=compression)
+            pq.write_table(
+                table,
+                file,
+                row_group_size=ROW_GROUP_SIZE,
+                use_dictionary=strings,
+                compression=compression,
+                write_statistics=others,
+            )
             if store.is_local:
                 sync_file(file)
         size = int(store.fs.size(store.path(temporary)))
@@ -65,8 +76,9 @@ def output_error(error: OSError, uri: str) -> SlideError:
 
     Args:
         error: of the file system.
-        uri: the folder.
+        uri: the output, or a folder of its staging.
     """
+    output = uri.partition(f"/{STAGING}/")[0]
     if error.errno in _FULL:
-        return OutputFullError(f"no space left in {uri} ({error.strerror}); free some and run again")
-    return OutputError(f"{uri} cannot be written: {error.strerror or error}; mend that and run again")
+        return OutputFullError(f"no space left in {output} ({error.strerror}); free some and run again")
+    return OutputError(f"{output} cannot be written: {error.strerror or error}; mend that and run again")

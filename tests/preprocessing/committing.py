@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from cluster.storage import Store
 from preprocessing import ledger
-from preprocessing.batch import Batch
+from preprocessing.batch import Batch, DoWave
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome
 from preprocessing.publish import SlideTable
@@ -33,13 +33,19 @@ def entries_of(names: Sequence[str], split: str = "train") -> list[SlideEntry]:
 
 
 def run_job(out: str, recipe_id: str, names: Sequence[str] = SLIDES, split: str = "train", wave: int = 2) -> None:
+    batch, do_wave = job_of(out, recipe_id, wave)
+    batch.run(entries_of(names, split), do_wave)
+
+
+def job_of(out: str, recipe_id: str, wave: int = 2) -> tuple[Batch, DoWave]:
+    """The parts of `run_job`."""
     table = SlideTable(Store(out), "patches", COMPANIONS)
-    context = SimpleNamespace(applicationId="no Spark", statusTracker=_NoTasks)
+    context = _NoSpark()
     batch = Batch(
         SimpleNamespace(sparkContext=context), "tile", table, recipe_id, wave,  # type: ignore[arg-type]
         before=partial(table.store.write_bytes, recipe_id.encode(), "recipe.yaml"),
     )  # fmt: skip
-    batch.run(entries_of(names, split), partial(_do_wave, table=table, recipe_id=recipe_id))
+    return batch, partial(_do_wave, table=table, recipe_id=recipe_id)
 
 
 def run_and_die(out: str, recipe_id: str, effect: int, split: str = "train") -> None:
@@ -64,6 +70,13 @@ def visible(out: Path) -> dict[str, str]:
     """Hash of every file but those of the ledger, whose names are drawn; hidden ones included."""
     files = (path for path in out.rglob("*") if path.is_file() and path.parent.name != ledger.FOLDER)
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+
+
+def settled(out: Path) -> dict[str, str]:
+    """`visible`, after making sure that nothing is left that should be gone."""
+    found = visible(out)
+    assert not [name for name in found if "/_" in f"/{name}"]
+    return found
 
 
 def statuses(out: Path) -> dict[str, str]:
@@ -91,8 +104,13 @@ def _do_slide(entry: SlideEntry, table: SlideTable, recipe_id: str) -> Outcome:
     return Outcome(entry, "done", patches=6)
 
 
-class _NoTasks:
-    """Stands where Spark tells of its tasks."""
+class _NoSpark:
+    """Stands where Spark tells its name and its progress."""
 
-    def getActiveStageIds(self) -> list[int]:  # noqa: N802
-        return []
+    applicationId = "no Spark"  # noqa: N815
+
+    def accumulator(self, value: int) -> SimpleNamespace:
+        return SimpleNamespace(value=value)
+
+    def statusTracker(self) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(getActiveStageIds=list)

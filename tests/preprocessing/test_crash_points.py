@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.preprocessing.committing import COMPANIONS, SLIDES, run_and_die, run_job, statuses, visible
+from tests.preprocessing.committing import COMPANIONS, SLIDES, run_and_die, run_job, settled, statuses
 
 # Children of a clean parent: this process may hold Spark and TensorFlow, which do not survive a fork.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -18,13 +18,6 @@ PROCESSES.set_forkserver_preload(["tests.preprocessing.committing"])
 def undisturbed(out: Path, recipe: str, split: str) -> dict[str, str]:
     run_job(str(out), recipe, split=split)
     return settled(out)
-
-
-def settled(out: Path) -> dict[str, str]:
-    """All that is visible, after making sure that nothing is left that should be gone."""
-    found = visible(out)
-    assert not [name for name in found if "/_" in f"/{name}"]
-    return found
 
 
 def points(base: Path, out: Path, recipe: str, split: str) -> Iterator[int]:
