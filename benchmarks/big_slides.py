@@ -86,6 +86,12 @@ class Slides:
         return path
 
 
+def with_annotations(slides: Sequence[Path]) -> list[Path]:
+    """The slides and the annotations that stand beside them."""
+    beside = [slide.with_suffix(".xml") for slide in slides]
+    return [*slides, *(annotation for annotation in beside if annotation.exists())]
+
+
 def write_big_slide(
     path: Path, library: Library, rng: np.random.Generator, side: int, share: float, is_shared: bool
 ) -> None:

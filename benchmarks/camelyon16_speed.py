@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.dataset as ds
 
 from benchmarks import ours as ours_whole
-from benchmarks.big_slides import Slides
+from benchmarks.big_slides import Slides, with_annotations
 from benchmarks.openslide_session import RECIPE
 from benchmarks.options import common_options
 from benchmarks.pairs import in_turn, measured, ratio
@@ -26,15 +26,15 @@ from preprocessing.recipe_file import load_recipe
 OURS = {"recipe": str(RECIPE)}
 
 
-def chosen_windows(slides: list[Path], work: Path, to: Path) -> None:
+def chosen_windows(files: list[Path], work: Path, to: Path) -> None:
     """Tile once and keep where the patches were.
 
     Args:
-        slides: all levels are half of the one above.
+        files: slides and annotations; all levels are half of the one above.
         work: folder of the run; emptied.
         to: `npz` to write: slide_id to (n, 2) int64, scale-0 pixels.
     """
-    ours_whole.tile(slides, RECIPE, work, cores=2)
+    ours_whole.tile(files, RECIPE, work, cores=2)
     rows = ds.dataset(work / "out" / "patches", format="parquet", partitioning="hive").to_table(
         columns=["slide_id", "x", "y"]
     )
@@ -50,7 +50,7 @@ def chosen_windows(slides: list[Path], work: Path, to: Path) -> None:
 def main(cache: Path, rounds: int) -> None:
     """Print patches per second and the ratio."""
     slides, work = Slides(cache), cache / "work"
-    eight, two_tiny = slides.big(8), slides.tiny(2)
+    eight, two_tiny = with_annotations(slides.big(8)), slides.tiny(2)
     work.mkdir(parents=True, exist_ok=True)
     chosen = work / "chosen.npz"
     chosen_windows(eight, work / "chosen", chosen)
@@ -73,7 +73,7 @@ def main(cache: Path, rounds: int) -> None:
     click.echo("conf/camelyon16.yaml on eight 16384 px slides; 2 cores; median (lowest to highest)")
     say("start-up taken off: ours, peer (s)", f"{ours.start_up:.1f}, {peer.start_up:.1f}")
     for name, way in (("ours", mine), ("OpenSlide patch reads in raster order", other)):
-        say(name, f"{way.rate} patches/s; {way.tiles} patches; {way.fixed:.2f} s a job taken off")
+        say(name, way)
     Bar("ours / OpenSlide patch reads", ratio(mine, other), 2.5).tell()
 
 

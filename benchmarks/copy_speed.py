@@ -45,7 +45,7 @@ def main(cache: Path, rounds: int, peers: Path) -> None:
     click.echo("256 px tiles of eight 16384 px slides, copied; 2 cores; median (lowest to highest)")
     say("start-up taken off: ours, hs2p (s)", f"{ours.start_up:.1f}, {hs2p.start_up:.1f}")
     for name, way in (("ours, copied", copied), ("hs2p, re-encoded", encoded)):
-        say(name, f"{way.rate} tiles/s; {way.tiles} tiles; {way.fixed:.2f} s a job taken off")
+        say(name, way)
     Bar("copied by us / re-encoded by hs2p", ratio(copied, encoded), 20).tell()
 
 

@@ -18,7 +18,7 @@ TILES_256 = RECIPES / "tiles256.yaml"
 
 
 def tile(
-    slides: Sequence[Path],
+    files: Sequence[Path],
     recipe: Path,
     work: Path,
     cores: int,
@@ -29,7 +29,7 @@ def tile(
     """Tile slides into a fresh table on local Spark with one worker per core.
 
     Args:
-        slides: they are linked into a folder of their own, annotations included.
+        files: slides, and annotations where they count; linked into a folder of their own.
         recipe: conf file.
         work: folder for slides, table and log; emptied.
         cores: of everything, Java included.
@@ -37,7 +37,7 @@ def tile(
         watch_memory: see `run_whole`.
     """
     shutil.rmtree(work, ignore_errors=True)
-    source = link_slides(slides, work / "slides")
+    source = link_files(files, work / "slides")
     command: list[str | Path] = [
         Path(sys.executable).with_name("histospark"),
         "tile",
@@ -53,13 +53,11 @@ def tile(
     return Run(finished.seconds, count_patches(work / "out")), finished
 
 
-def link_slides(slides: Sequence[Path], folder: Path) -> Path:
-    """A folder with links to slides and to the annotations beside them."""
+def link_files(files: Sequence[Path], folder: Path) -> Path:
+    """A new folder with links to files."""
     folder.mkdir(parents=True)
-    for slide in slides:
-        for file in (slide, slide.with_suffix(".xml")):
-            if file.exists():
-                (folder / file.name).symlink_to(file.resolve())
+    for file in files:
+        (folder / file.name).symlink_to(file.resolve())
     return folder
 
 

@@ -16,10 +16,12 @@ class Run:
     Attributes:
         seconds: from start to end.
         tiles: made by it; 0 where nobody counts.
+        cpu: processor time of all its processes, seconds; hardly moves where others use the machine, too.
     """
 
     seconds: float
     tiles: int = 0
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,11 @@ class Way:
 
     Attributes:
         runs: round by round, all with the same number of tiles.
-        fixed: seconds that a job takes however little it has to do; taken off every run.
+        fixed: what a job takes however little it has to do; its times are taken off every run.
     """
 
     runs: Sequence[Run]
-    fixed: float = 0.0
+    fixed: Run = Run(0.0)
 
     @property
     def tiles(self) -> int:
@@ -72,14 +74,26 @@ class Way:
             ValueError: a run was no longer than its fixed part, so that nothing can be said.
         """
         shortest = min(run.seconds for run in self.runs)
-        if shortest <= self.fixed:
-            raise ValueError(f"a run took {shortest:.2f} s, no more than its fixed part of {self.fixed:.2f} s")
-        return [self.tiles / (run.seconds - self.fixed) for run in self.runs]
+        fixed = self.fixed.seconds
+        if shortest <= fixed:
+            raise ValueError(f"a run took {shortest:.2f} s, no more than its fixed part of {fixed:.2f} s")
+        return [self.tiles / (run.seconds - fixed) for run in self.runs]
 
     @property
     def rate(self) -> Spread:
         """Tiles per second over the rounds."""
         return Spread.of(self.rates)
+
+    @property
+    def per_cpu_second(self) -> Spread:
+        """Tiles per second of processor time, over the rounds."""
+        return Spread.of([self.tiles / max(run.cpu - self.fixed.cpu, 1e-9) for run in self.runs])
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rate} tiles/s; {self.per_cpu_second} per CPU second; {self.tiles} tiles; "
+            f"{self.fixed.seconds:.2f} s a job taken off"
+        )
 
 
 def ratio(ours: Way, other: Way) -> Spread:
@@ -121,4 +135,7 @@ def measured(runs: Mapping[str, Sequence[Run]], name: str, tiny: str = "") -> Wa
         name: of the way.
         tiny: name of the same way with next to nothing to do, whose median is the fixed part; none where empty.
     """
-    return Way(runs[name], statistics.median(run.seconds for run in runs[tiny]) if tiny else 0.0)
+    if not tiny:
+        return Way(runs[name])
+    seconds, cpu = (statistics.median(getattr(run, what) for run in runs[tiny]) for what in ("seconds", "cpu"))
+    return Way(runs[name], Run(seconds, cpu=cpu))

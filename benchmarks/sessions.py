@@ -17,9 +17,9 @@ from typing import Any, Self
 
 import click
 
-from benchmarks.ours import link_slides
+from benchmarks.ours import link_files
 from benchmarks.pairs import Run
-from benchmarks.processes import pinned
+from benchmarks.processes import cpu_seconds, pinned
 
 ANSWER = "@answer "
 """What an answer begins with; all else that a session says on its standard output is passed over."""
@@ -53,11 +53,11 @@ class Session:
         self.tile(tiny, **settings)
         self.start_up = time.perf_counter() - self._started
 
-    def tile(self, slides: Sequence[Path], **settings: object) -> Run:
+    def tile(self, files: Sequence[Path], **settings: object) -> Run:
         """Tile slides into a fresh folder, which is removed afterwards.
 
         Args:
-            slides: linked into a folder of their own, annotations included.
+            files: slides, and annotations where they count; linked into a folder of their own.
             settings: what the session understands besides `slides` and `out`.
 
         Raises:
@@ -65,10 +65,12 @@ class Session:
         """
         job = self._work / "job"
         shutil.rmtree(job, ignore_errors=True)
-        request = {"slides": str(link_slides(slides, job / "slides")), "out": str(job / "out"), **settings}
+        request = {"slides": str(link_files(files, job / "slides")), "out": str(job / "out"), **settings}
+        before = cpu_seconds(self._process.pid)
         answer = self._ask(request)
+        cpu = cpu_seconds(self._process.pid) - before
         shutil.rmtree(job)
-        return Run(float(answer["seconds"]), int(answer["tiles"]))
+        return Run(float(answer["seconds"]), int(answer["tiles"]), cpu)
 
     def _ask(self, request: dict[str, object]) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout

@@ -6,7 +6,6 @@ A request is a line of JSON: `slides`, `out`, `recipe` (paths) and, if need be, 
 """
 
 import json
-import shutil
 import sys
 import time
 
@@ -30,7 +29,6 @@ def main(master: str) -> None:
             if summary.failed:
                 raise SystemExit(f"{summary.failed} slides failed: {summary.faults}")
             print(ANSWER + json.dumps({"seconds": seconds, "tiles": summary.patches}), flush=True)
-            shutil.rmtree(request["out"])
 
 
 if __name__ == "__main__":

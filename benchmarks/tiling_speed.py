@@ -72,7 +72,7 @@ def main(cache: Path, rounds: int, peers: Path) -> None:
         ("eight slides, 1 core: ours", our_core),
         ("decode once, encode once, 1 core: limit", floor),
     ):
-        say(name, f"{way.rate} tiles/s; {way.tiles} tiles; {way.fixed:.2f} s a job taken off")
+        say(name, way)
     Bar("one slide on 2 cores: ours / hs2p", ratio(our_one, peer_one), 3).tell()
     Bar("eight slides on 2 cores: ours / hs2p", ratio(our_eight, peer_eight), 1.6).tell()
     Bar("per core, Spark included: ours / limit", ratio(our_core, floor), 0.75).tell()
