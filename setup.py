@@ -17,11 +17,10 @@ CORE = [
     "scikit-image>=0.25",  # Otsu, Canny and color spaces, as the published tissue rules use them
     "rasterio>=1.4",  # GDAL's polygon rasteriser: the pixel-centre rule, in C
     "shapely>=2",  # repair of broken polygons
-    "rich>=13",  # tables on the terminal
+    "rich>=13",  # tables and progress on the terminal
     "pydantic>=2.9,<3",  # typed recipes that refuse unknown keys
     "pyyaml>=6",
     "click>=8.1",  # the command line
-    "tqdm>=4.66",  # progress bars
     "fsspec>=2024.6",  # one interface for local folders now, hdfs and s3 later
 ]
 
@@ -42,7 +41,6 @@ EXTRAS = {
         "types-shapely>=2",
         "scipy-stubs>=1.14",
         "types-PyYAML>=6",
-        "types-tqdm>=4",
     ],
 }
 

@@ -1,6 +1,7 @@
 """The Spark session of a job, whoever starts it: our command, or spark-submit."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
         builder = builder.config("spark.ui.showConsoleProgress", "false")
         builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_LOG_SETTINGS}")
     if master:
+        # A task whose worker dies is tried three times, locally as on a cluster; see `preprocessing.isolation`.
+        master = re.sub(r"^local\[([\d*]+)\]$", r"local[\1,3]", master)
         builder = builder.master(master)
         if master.startswith("local"):
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 
+from cluster.progress import patch_counter
 from cluster.storage import Store
 from cluster.worker import keep_archive_listings
 from inference.engine import Engine, engine
 from preprocessing.crops import windows_at_scales
 from preprocessing.grid import to_level_0
+from preprocessing.isolation import isolated
 from preprocessing.recipe import Recipe
 from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.shard_file import write_shard
 from preprocessing.slide_plan import SlidePlan, WaveUnits
-from preprocessing.stain.profile import StainProfile
+from preprocessing.stain.normalization import StainProfile
 from preprocessing.survey import unit_candidates
 from preprocessing.unit_report import REPORT_COLUMNS, failure_report, unit_report
 
@@ -59,6 +61,7 @@ def predict(
     Returns:
         `REPORT_COLUMNS`, one row a unit. Memory of a worker: the model, a block, and two batches of patches.
     """
+    written = patch_counter(spark)
 
     def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
         keep_archive_listings()
@@ -67,7 +70,9 @@ def predict(
             for index in frame["id"]:
                 plan, shard = units.at(int(index))
                 try:
-                    yield _predict_unit(plan, shard, recipe, judge, model_id, staging)
+                    report = _predict_unit(plan, shard, recipe, judge, model_id, staging)
+                    written.add(int(report["rows"].iloc[0]))
+                    yield report
                 except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
                     yield failure_report(plan.entry.slide_id, shard, error)
 
@@ -81,8 +86,8 @@ def _predict_unit(
     slide_id = plan.entry.slide_id
     grid, mine = plan.blocks(shard, recipe)
     tissue = plan.judge(recipe, staging)
-    with plan.opened() as slide:
-        found = unit_candidates(slide, grid, mine, None, tissue, recipe.tiling)
+    with isolated(slide_id, f"predict {shard}", staging) as alive, plan.opened() as slide:
+        found = unit_candidates(slide, grid, mine, None, tissue, recipe.tiling, alive)
         judged = [part for block in found for part in judge_block(slide, block.origins, recipe, judge, plan.stain)]
     origins = np.concatenate([origins for origins, _ in judged] or [np.zeros((0, 2), np.int32)])
     probability = np.concatenate([values for _, values in judged] or [np.zeros(0, np.float32)])
@@ -113,4 +118,4 @@ def judge_block(
     for start in range(0, len(found), recipe.inference.batch_size):
         origins = found[start : start + recipe.inference.batch_size]
         windows = windows_at_scales(slide, origins, recipe.tiling.window, stain)
-        yield origins, judge.predict([np.stack(of_scale) for of_scale in windows])
+        yield origins, judge.predict([np.stack(list(of_scale)) for of_scale in windows])

@@ -122,7 +122,7 @@ class Batch:
         todo = ledger.pending(entries, last, self.recipe_id)
         self._note_lost(known, last, {entry.slide_id for entry in todo})
         summary, too_small = BatchSummary(skipped=len(entries) - len(todo)), []
-        progress = Progress(self.job, len(todo))
+        progress = Progress(self.job, len(todo), self.wave)
         try:
             for start in range(0, len(todo), self.wave):
                 with watch_tasks(self.spark, progress.tasks):

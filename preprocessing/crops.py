@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 
 from preprocessing.grid import scale_origins
 from preprocessing.scaled_slide import ScaledSlide
-from preprocessing.stain.profile import StainProfile, normalize
+from preprocessing.stain.normalization import StainProfile, normalize
 from preprocessing.tiling_settings import Image, Tiling
 from preprocessing.tissue_judge import bounds
 
@@ -21,7 +21,7 @@ _WORTH_A_REGION = 1 / 3
 
 def windows_at_scales(
     slide: ScaledSlide, origins: NDArray[np.int32], window: int, stain: StainProfile | None
-) -> Iterator[list[NDArray[np.uint8]]]:
+) -> Iterator[Iterator[NDArray[np.uint8]]]:
     """Cut the same patches at every scale.
 
     Args:
@@ -31,8 +31,9 @@ def windows_at_scales(
         stain: profile that the pixels are normalized by; None leaves them as they are.
 
     Yields:
-        Per scale, finest first, n arrays (window, window, 3) uint8 RGB in the order of `origins`. Memory: the
-        bounding square of the patches at every scale, three bytes a pixel, and as much again at one scale.
+        Per scale, finest first, n arrays (window, window, 3) uint8 RGB, to be read only, in the order of `origins`.
+        Memory: the bounding square of the patches at every scale, three bytes a pixel, and as much again at one scale;
+        single windows where these are whole tiles of the slide or far apart.
     """
     for scale in range(len(slide.scales)):
         yield _windows(slide, scale, _at_scale(slide, scale, origins, window), window, stain)
@@ -84,12 +85,16 @@ def _at_scale(slide: ScaledSlide, scale: int, origins: NDArray[np.int32], window
 
 def _windows(
     slide: ScaledSlide, scale: int, origins: NDArray[np.int32], side: int, stain: StainProfile | None
-) -> list[NDArray[np.uint8]]:
+) -> Iterator[NDArray[np.uint8]]:
     x, y, width, height = bounds(origins, side)
-    if len(origins) * side**2 < _WORTH_A_REGION * width * height:
-        return [_stained(slide.window(scale, left, top, side), stain) for left, top in origins.tolist()]
+    far_apart = len(origins) * side**2 < _WORTH_A_REGION * width * height
+    if far_apart or slide.on_whole_tiles(scale, origins, side):
+        for left, top in origins.tolist():
+            yield _stained(slide.window(scale, left, top, side), stain)
+        return
     region = _stained(slide.region(scale, x, y, width, height), stain)
-    return [region[top : top + side, left : left + side] for left, top in (origins - np.array([x, y])).tolist()]
+    for left, top in (origins - np.array([x, y])).tolist():
+        yield region[top : top + side, left : left + side]
 
 
 def _stained(pixels: NDArray[np.uint8], stain: StainProfile | None) -> NDArray[np.uint8]:

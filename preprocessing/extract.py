@@ -8,8 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
+from cluster.progress import patch_counter
 from cluster.worker import keep_archive_listings
 from preprocessing.crops import encoded_at_scales
+from preprocessing.isolation import isolated
 from preprocessing.patch_rows import write_unit
 from preprocessing.recipe import Recipe
 from preprocessing.slide_plan import SlidePlan, WaveUnits
@@ -30,12 +32,15 @@ def extract(chosen: DataFrame, units: WaveUnits, recipe: Recipe, staging: str) -
         encoded patches of one unit.
     """
     plans = {plan.entry.slide_id: plan for plan in units.plans}
+    written = patch_counter(chosen.sparkSession)
 
     def work(positions: pd.DataFrame) -> pd.DataFrame:
         keep_archive_listings()
         slide_id, shard = str(positions["slide_id"].iloc[0]), int(positions["shard"].iloc[0])
         try:
-            return _extract_unit(plans[slide_id], shard, positions, recipe, staging)
+            report = _extract_unit(plans[slide_id], shard, positions, recipe, staging)
+            written.add(len(positions))
+            return report
         except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
             return failure_report(slide_id, shard, error)
 
@@ -49,8 +54,9 @@ def _extract_unit(plan: SlidePlan, shard: int, positions: pd.DataFrame, recipe: 
     positions = _in_reading_order(positions, recipe.tiling.block)
     origins = positions[["column", "row"]].to_numpy(np.int32)
     images: list[list[bytes]] = [[] for _ in plan.scales]
-    with plan.opened() as slide:
+    with isolated(plan.entry.slide_id, f"extract {shard}", staging) as alive, plan.opened() as slide:
         for start, end in pairwise(_block_bounds(origins, recipe.tiling.block)):
+            alive()
             for scale, encoded in enumerate(encoded_at_scales(slide, origins[start:end], recipe.tiling, plan.stain)):
                 images[scale] += encoded
     write_unit(plan, shard, positions, images, recipe, staging)

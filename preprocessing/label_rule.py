@@ -49,7 +49,8 @@ def label_windows(truth: Truth, origins: NDArray[np.int32], tiling: Tiling) -> W
         corners = origins + np.int32((tiling.window - tiling.center) // 2)
         left_top = corners.min(axis=0)
         width, height = (int(extent) for extent in np.ptp(corners, axis=0) + tiling.center)
-        annotated = truth.labels(int(left_top[0]), int(left_top[1]), width, height)
+        region = (int(left_top[0]), int(left_top[1]), width, height)
+        annotated = np.zeros((1, 1), np.uint8) if truth.nothing_near(*region) else truth.labels(*region)
         for label in _labels_in(annotated):
             covered = window_sums(annotated == label, corners - left_top, tiling.center)
             best[covered > most] = label

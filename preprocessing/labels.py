@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.annotations import EXCLUDED, read_regions, refuse_outside
+from preprocessing.annotations import EXCLUDED, Region, read_regions, refuse_outside
 from preprocessing.errors import AnnotationError, SlideError
 from preprocessing.mask_values import MaskValues
 from preprocessing.polygon_raster import BurnOrder, burn
@@ -31,6 +32,9 @@ class Truth(Protocol):
             (height, width) uint8: the label of the class, from 1, or 0 for none.
         """
 
+    def nothing_near(self, x: int, y: int, width: int, height: int) -> bool:
+        """Whether a region is known to hold nothing, without looking at its pixels; arguments as for `labels`."""
+
 
 @dataclass(frozen=True, eq=False)
 class PolygonTruth:
@@ -49,6 +53,12 @@ class PolygonTruth:
     def labels(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         """See `Truth`. Memory: see `burn`."""
         return burn(self.order, x, y, width, height, self.downsample)
+
+    def nothing_near(self, x: int, y: int, width: int, height: int) -> bool:
+        """See `Truth`."""
+        scale = self.downsample
+        box = (x * scale, y * scale, (x + width) * scale, (y + height) * scale)
+        return not self.order.meets(box).any()
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +86,10 @@ class MaskTruth:
             return found
         return found[np.ix_(rows - top, columns - left)]
 
+    def nothing_near(self, x: int, y: int, width: int, height: int) -> bool:  # noqa: ARG002
+        """See `Truth`: a mask has to be read."""
+        return False
+
 
 class NoTumor:
     """The truth of a slide known to hold no tumor."""
@@ -83,6 +97,10 @@ class NoTumor:
     def labels(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:  # noqa: ARG002
         """See `Truth`: nothing."""
         return np.zeros((height, width), np.uint8)
+
+    def nothing_near(self, x: int, y: int, width: int, height: int) -> bool:  # noqa: ARG002
+        """See `Truth`."""
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +126,10 @@ class DeclaredNormal:
             raise AnnotationError(self.conflict)
         return found
 
+    def nothing_near(self, x: int, y: int, width: int, height: int) -> bool:  # noqa: ARG002
+        """See `Truth`: the mask has to be read, as it might contradict."""
+        return False
+
 
 @contextmanager
 def open_truth(entry: SlideEntry, info: SlideInfo, downsample: float, labels: Labels) -> Iterator[Truth | None]:
@@ -132,13 +154,26 @@ def open_truth(entry: SlideEntry, info: SlideInfo, downsample: float, labels: La
             truth = _mask_truth(mask, info, downsample, labels)
             yield DeclaredNormal(truth, conflict.format(entry.mask)) if entry.is_normal else truth
     elif entry.annotation is not None:
-        regions = read_regions(entry.annotation, labels)
+        regions = _regions(entry.annotation, entry.fingerprint, labels.model_dump_json())
         refuse_outside(regions, info.width, info.height, entry.annotation)
         if entry.is_normal and any(region.label != EXCLUDED for region in regions):
             raise AnnotationError(conflict.format(entry.annotation))
         yield PolygonTruth(BurnOrder.of(regions), downsample)
     else:
         yield NoTumor() if entry.is_normal else None
+
+
+@lru_cache(maxsize=1)  # a worker's units come slide by slide
+def _regions(path: str, fingerprint: str, labels: str) -> tuple[Region, ...]:
+    """The regions of an annotation, read once for all units of its slide.
+
+    Args:
+        path: of the annotation.
+        fingerprint: of the slide's entry; a changed file has another one.
+        labels: the recipe's settings as JSON.
+    """
+    del fingerprint  # it is there to tell one file from a later one
+    return read_regions(path, Labels.model_validate_json(labels))
 
 
 def _open_mask(path: str) -> Reader:

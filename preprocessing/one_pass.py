@@ -10,13 +10,15 @@ from collections.abc import Iterable
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
+from cluster.progress import patch_counter
 from cluster.worker import keep_archive_listings
 from preprocessing.crops import encoded_at_scales
+from preprocessing.isolation import isolated
 from preprocessing.labels import open_truth
 from preprocessing.patch_rows import write_unit
 from preprocessing.recipe import Recipe
 from preprocessing.slide_plan import SlidePlan, WaveUnits
-from preprocessing.survey import candidate_rows, unit_candidates
+from preprocessing.survey import Candidates, candidate_rows, joined, unit_candidates
 from preprocessing.unit_report import REPORT_COLUMNS, failure_report, unit_report
 
 
@@ -33,6 +35,7 @@ def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, stag
         `REPORT_COLUMNS`, one row a unit. Memory of a worker: about 16 bytes a pixel of a block, a block at every scale,
         and the encoded patches of one unit.
     """
+    written = patch_counter(spark)
 
     def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
         keep_archive_listings()
@@ -40,7 +43,9 @@ def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, stag
             for index in frame["id"]:
                 plan, shard = units.at(int(index))
                 try:
-                    yield _tile_unit(plan, shard, recipe, staging)
+                    report = _tile_unit(plan, shard, recipe, staging)
+                    written.add(int(report["rows"].iloc[0]))
+                    yield report
                 except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
                     yield failure_report(plan.entry.slide_id, shard, error)
 
@@ -50,18 +55,18 @@ def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, stag
 def _tile_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str) -> pd.DataFrame:
     started = time.monotonic()
     tiling, finest, slide_id = recipe.tiling, plan.scales[0], plan.entry.slide_id
-    frames: list[pd.DataFrame] = []
+    parts: list[Candidates] = []
     images: list[list[bytes]] = [[] for _ in plan.scales]
     judge = plan.judge(recipe, staging)
     grid, blocks = plan.blocks(shard, recipe)
     truth_of = open_truth(plan.entry, plan.facts.info, finest.downsample, tiling.labels)
-    with plan.opened() as slide, truth_of as truth:
-        for found in unit_candidates(slide, grid, blocks, truth, judge, tiling):
-            frames.append(candidate_rows(found, slide_id, finest.downsample, recipe.recipe_id))
+    with isolated(slide_id, f"tile {shard}", staging) as alive, plan.opened() as slide, truth_of as truth:
+        for found in unit_candidates(slide, grid, blocks, truth, judge, tiling, alive):
+            parts.append(found)
             for scale, encoded in enumerate(encoded_at_scales(slide, found.origins, tiling, plan.stain)):
                 images[scale] += encoded
-    if not frames:
+    if not parts:
         return unit_report(slide_id, shard, 0, 0, time.monotonic() - started)
-    rows = pd.concat(frames, ignore_index=True)
+    rows = candidate_rows(joined(parts), slide_id, finest.downsample, recipe.recipe_id)
     write_unit(plan, shard, rows, images, recipe, staging)
     return unit_report(slide_id, shard, len(rows), int((rows["label"] > 0).sum()), time.monotonic() - started)

@@ -1,7 +1,6 @@
 """The rows of one unit of work: an Arrow table, written as one Parquet shard a label."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,6 @@ def write_unit(
         recipe: what was cut; goes into the footer.
         staging: URI; `split=S/slide_id=I/label=L/part-N.parquet` appear below it.
     """
-    table = _table(rows, images, recipe)
     order = np.argsort(rows["patch_id"].to_numpy(), kind="stable")
     folder = slide_folder(plan.entry.split, plan.entry.slide_id)
     labels = rows["label"]
@@ -38,14 +36,17 @@ def write_unit(
         chosen = order[of_label[order]]
         if len(chosen):
             name = f"{folder}/{label_folder(None if label is None else int(label))}/part-{shard:05d}.parquet"
-            write_shard(table.take(pa.array(chosen)), Store(staging), name)
+            picked = [[of_scale[place] for place in chosen] for of_scale in images]
+            write_shard(_table(rows.iloc[chosen], picked, recipe), Store(staging), name)
 
 
 def _table(rows: pd.DataFrame, images: Sequence[Sequence[bytes]], recipe: Recipe) -> pa.Table:
-    told = ("patch_id", "x", "y", "center_fraction", "tissue_fraction")
-    columns: dict[str, Any] = {name: rows[name] for name in told}
-    columns |= dict(zip(image_columns(len(images)), images, strict=True))
-    columns["recipe_id"] = [recipe.recipe_id] * len(rows)
     schema = patch_schema(recipe)
-    arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    columns = {
+        name: pa.array(rows[name], schema.field(name).type, from_pandas=True) for name in rows if name in schema.names
+    }
+    columns |= {
+        name: pa.array(data, pa.binary()) for name, data in zip(image_columns(len(images)), images, strict=True)
+    }
+    columns["recipe_id"] = pa.array([recipe.recipe_id] * len(rows), pa.string())
+    return pa.Table.from_pydict(columns, schema)

@@ -45,11 +45,14 @@ class BurnOrder:
 
     def touching(self, box: tuple[float, float, float, float]) -> Iterator[tuple[Rings, int]]:
         """The polygons whose bounding box meets a box (left, top, right, bottom, level-0 pixels), with labels."""
+        for index in np.flatnonzero(self.meets(box)):
+            yield self.polygons[index], int(self.labels[index])
+
+    def meets(self, box: tuple[float, float, float, float]) -> NDArray[np.bool_]:
+        """(m,) bool: whose bounding box meets a box (left, top, right, bottom, level-0 pixels)."""
         left, top, right, bottom = box
         low, high = self.bounds[:, :2], self.bounds[:, 2:]
-        meets = (low < (right, bottom)).all(axis=1) & (high > (left, top)).all(axis=1)
-        for index in np.flatnonzero(meets):
-            yield self.polygons[index], int(self.labels[index])
+        return (low < (right, bottom)).all(axis=1) & (high > (left, top)).all(axis=1)
 
 
 def burn(order: BurnOrder, x: int, y: int, width: int, height: int, downsample: float) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ What comes of it is the slide's plan; what is judged on the thumbnail (tissue, s
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +18,7 @@ from preprocessing.crops import copies_tiles
 from preprocessing.errors import SlideTooLargeError, WindowLargerThanSlideError
 from preprocessing.grid import count_shards
 from preprocessing.inventory import SlideEntry
+from preprocessing.isolation import isolated
 from preprocessing.ledger import Outcome, failed_by
 from preprocessing.mask_file import write_mask
 from preprocessing.readers.base import Reader
@@ -27,7 +29,7 @@ from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.scales import SlideScale, resolve_scales, slide_mpp
 from preprocessing.slide_facts import SlideFacts
 from preprocessing.slide_plan import TISSUE_MASK, SlidePlan, grid_of
-from preprocessing.stain.profile import StainProfile, estimate_stain
+from preprocessing.stain.normalization import StainProfile, estimate_stain
 from preprocessing.tiling_settings import Tiling
 from preprocessing.tissue_rules.otsu import otsu_tissue
 from preprocessing.tissue_rules.thumbnail_mask import thumbnail_tissue
@@ -60,8 +62,10 @@ def _look(entry: SlideEntry, recipe: Recipe, staging: str) -> SlidePlan | Outcom
     keep_archive_listings()
     facts = None
     try:
-        choice = choose_reader(entry.path)
-        with open_slide(entry.path, choice) as slide:
+        with ExitStack() as opened:
+            opened.enter_context(isolated(entry.slide_id, "prepare", staging))
+            choice = choose_reader(entry.path)
+            slide = opened.enter_context(open_slide(entry.path, choice))
             mpp, source = slide_mpp(slide.info, entry.mpp, recipe.tiling)
             facts = SlideFacts(slide.info, choice.name, choice.note, mpp, source)
             scales = resolve_scales(slide.info, mpp, recipe.tiling)
@@ -69,10 +73,10 @@ def _look(entry: SlideEntry, recipe: Recipe, staging: str) -> SlidePlan | Outcom
             shards = _count_shards(entry.slide_id, scales[0], recipe)
             seen = _look_at_thumbnail(slide, mpp, recipe.tiling)
             copied = copies_tiles(ScaledSlide(slide, scales), 0, recipe.tiling)
+        if seen.tissue is not None:
+            write_mask(seen.tissue, Store(staging), TISSUE_MASK.format(entry.slide_id))
     except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
         return failed_by(entry, error, facts)
-    if seen.tissue is not None:
-        write_mask(seen.tissue, Store(staging), TISSUE_MASK.format(entry.slide_id))
     facts = replace(
         facts,
         reader="copy" if copied else choice.name,

@@ -65,6 +65,17 @@ class ScaledSlide:
         known = self._known(scale, x, y, side, side)
         return self._read(scale, x, y, side, side) if known is None else known
 
+    def on_whole_tiles(self, scale: int, origins: NDArray[np.int32], side: int) -> bool:
+        """Whether windows are whole tiles of the slide, each of them cheap to read alone.
+
+        Args:
+            scale: index of the scale.
+            origins: (n, 2) top-left corners, pixels of the scale.
+            side: of the windows, pixels.
+        """
+        where = self.scales[scale]
+        return where.factor == 1 and self.slide.tile_side(where.level) == side and not (origins % side).any()
+
     def tile_as_jpeg(self, scale: int, x: int, y: int, side: int) -> bytes | None:
         """The window as the slide stores it, where it is one whole JPEG tile of it; else None."""
         where = self.scales[scale]

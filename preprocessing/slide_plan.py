@@ -20,7 +20,7 @@ from preprocessing.recipe import Recipe
 from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.scales import SlideScale
 from preprocessing.slide_facts import SlideFacts
-from preprocessing.stain.profile import StainProfile
+from preprocessing.stain.normalization import StainProfile
 from preprocessing.tissue_judge import CoarseMask, TissueJudge, tissue_judge
 
 TISSUE_MASK = "tissue/{}.png"

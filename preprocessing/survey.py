@@ -5,7 +5,7 @@ The NumPy core (`survey_block`) knows nothing of Spark; `survey` runs it over un
 
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from cluster.worker import keep_archive_listings
 from preprocessing.grid import Block, Grid, to_level_0
 from preprocessing.hashing import patch_ids
+from preprocessing.isolation import isolated
 from preprocessing.label_rule import label_windows
 from preprocessing.labels import Truth, open_truth
 from preprocessing.recipe import Recipe
@@ -49,6 +50,18 @@ class Candidates:
     center_fraction: NDArray[np.float32] | None
 
 
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of some blocks of one slide together, in their order; at least one part."""
+    labels = [part.label for part in parts if part.label is not None]
+    shares = [part.center_fraction for part in parts if part.center_fraction is not None]
+    return Candidates(
+        np.concatenate([part.origins for part in parts]),
+        np.concatenate([part.tissue_fraction for part in parts]),
+        np.concatenate(labels) if labels else None,
+        np.concatenate(shares) if shares else None,
+    )
+
+
 def survey_block(
     slide: ScaledSlide, origins: NDArray[np.int32], truth: Truth | None, judge: TissueJudge, tiling: Tiling
 ) -> Candidates:
@@ -73,11 +86,26 @@ def survey_block(
 
 
 def unit_candidates(
-    slide: ScaledSlide, grid: Grid, blocks: Iterable[Block], truth: Truth | None, judge: TissueJudge, tiling: Tiling
+    slide: ScaledSlide,
+    grid: Grid,
+    blocks: Iterable[Block],
+    truth: Truth | None,
+    judge: TissueJudge,
+    tiling: Tiling,
+    alive: Callable[[], None],
 ) -> Iterator[Candidates]:
-    """The candidates of some blocks, block by block; blocks without any are passed over."""
+    """The candidates of some blocks, block by block; blocks without any are passed over.
+
+    Args:
+        slide: open.
+        grid: where windows go.
+        blocks: to be judged.
+        truth, judge, tiling: as for `survey_block`.
+        alive: called before every block, as a sign of life.
+    """
     finest = slide.scales[0]
     for block in blocks:
+        alive()
         found = survey_block(slide, block.origins(grid, finest.width, finest.height), truth, judge, tiling)
         if len(found.origins):
             yield found
@@ -114,8 +142,8 @@ def _survey_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str) -> I
         judge = plan.judge(recipe, staging)
         grid, blocks = plan.blocks(shard, recipe)
         truth_of = open_truth(plan.entry, plan.facts.info, finest.downsample, recipe.tiling.labels)
-        with plan.opened() as slide, truth_of as truth:
-            for found in unit_candidates(slide, grid, blocks, truth, judge, recipe.tiling):
+        with isolated(slide_id, f"survey {shard}", staging) as alive, plan.opened() as slide, truth_of as truth:
+            for found in unit_candidates(slide, grid, blocks, truth, judge, recipe.tiling, alive):
                 rows = candidate_rows(found, slide_id, finest.downsample, recipe.recipe_id)
                 yield rows.assign(slide_id=slide_id, shard=shard, **_NO_REPORT)[list(_COLUMNS)]
         yield _report(slide_id=slide_id, shard=shard, seconds=time.monotonic() - started)

@@ -79,6 +79,18 @@ class Reader(ABC):
             region[top - y : bottom - y, left - x : right - x] = inside
         return region
 
+    def tile_side(self, level: int) -> int | None:
+        """Side of the slide's square tiles at a level, where a tile costs no more to read alone than among others.
+
+        Args:
+            level: pyramid level.
+
+        Returns:
+            Pixels of that level; None where tiles are not square, or not to be had alone.
+        """
+        del level  # most formats have no such tiles
+        return None
+
     def tile_as_jpeg(self, level: int, x: int, y: int, side: int) -> bytes | None:
         """The square at x, y as the slide stores it, where it is exactly one whole JPEG tile; else None.
 

@@ -60,6 +60,11 @@ class DirectReader(Reader):
         """Bytes of the decoded tiles that are kept now."""
         return self._cache.held
 
+    def tile_side(self, level: int) -> int | None:
+        """See `Reader`."""
+        tiles = self.levels[level]
+        return tiles.tile_width if tiles.tile_width == tiles.tile_height else None
+
     def tile_as_jpeg(self, level: int, x: int, y: int, side: int) -> bytes | None:
         """See `Reader`."""
         tiles = self.levels[level]
@@ -83,7 +88,7 @@ class DirectReader(Reader):
         tiles = self.levels[level]
         tile_width, tile_height = tiles.tile_width, tiles.tile_height
         if (width, height, x % tile_width, y % tile_height) == (tile_width, tile_height, 0, 0):
-            whole = self._tile(level, x // tile_width, y // tile_height)
+            whole = self._whole_tile(level, x // tile_width, y // tile_height)
             if whole is not None:
                 return whole
         region = np.empty((height, width, 3), np.uint8)
@@ -94,6 +99,23 @@ class DirectReader(Reader):
                 tile = self._tile(level, column, row)
                 region[into_y, into_x] = background if tile is None else tile[from_y, from_x]
         return region
+
+    def _whole_tile(self, level: int, column: int, row: int) -> NDArray[np.uint8] | None:
+        """A tile that is asked for by itself, which no neighbor shares, so that it need not be kept.
+
+        Memory of its own is used again while it is still in the processor's cache: that is a sixth of the time.
+        """
+        tile = self._cache.get((level, column, row))
+        if tile is not None:
+            return tile
+        stored = self._stored(level, column, row)
+        if stored is None:
+            return None
+        tiles = self.levels[level]
+        alone = np.empty((tiles.tile_height, tiles.tile_width, 3), np.uint8)
+        self._decode(stored, alone, level, column, row)
+        alone.flags.writeable = False
+        return alone
 
     def _tile(self, level: int, column: int, row: int) -> NDArray[np.uint8] | None:
         """The pixels of a tile, read-only, its padding beyond the rim included; None where the slide has none."""

@@ -22,7 +22,7 @@ REFERENCE_STAINS: Final = ((0.54598845, 0.72385198, 0.42182333), (0.322116, 0.76
 REFERENCE_SATURATION: Final = (0.82791151, 0.61137274)
 """99th percentile of the amount of each stain."""
 
-MIN_PIXELS: Final = 500
+MIN_PIXELS: Final = 200
 MIN_ANGLE: Final = 4.0
 """Degrees between the two stains below which they cannot be told apart; those of the reference are 15 apart."""
 MIN_SATURATION: Final = 0.05

@@ -22,7 +22,7 @@ REFERENCE: Final = (-0.520288, -0.045885, 0.020173, 0.246394, 0.035082, 0.010881
 """Means and standard deviations of l, alpha, beta: of OpenSlide's test slide CMU-1-Small-Region (CC0), level 0 averaged
 over squares of 16 pixels (8 micrometers, as thumbnails are), where the darkest channel is below `TISSUE_BELOW`."""
 
-MIN_PIXELS: Final = 500
+MIN_PIXELS: Final = 200
 MIN_DEVIATION: Final = 1e-3
 """Standard deviation of a channel below which there is nothing to stretch."""
 TISSUE_BELOW: Final = 210

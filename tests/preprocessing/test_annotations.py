@@ -60,6 +60,15 @@ def wild(seed: int) -> np.ndarray:
     return np.concatenate([ring, ring[:1]])
 
 
+def test_where_nothing_is_near_no_pixel_is_annotated(tmp_path: Path) -> None:
+    truth = truth_of(asap(tmp_path / "a.xml", ("Tumor", square(100, 120, 60)), ("_2", square(300, 20, 30))), 1.7)
+    rng = np.random.default_rng(2)
+    boxes = [(int(x), int(y), 37, 29) for x, y in rng.integers(-20, 250, (400, 2))]
+    empty = [truth.nothing_near(*box) for box in boxes]
+    assert 100 < sum(empty) < 400
+    assert not any(truth.labels(*box).any() for box, nothing in zip(boxes, empty, strict=True) if nothing)
+
+
 def test_pixel_centers_decide(tmp_path: Path) -> None:
     """Against shapely, point by point, at an uneven downsample."""
     scale, corners = 2.0005, wild(5)[:-1]

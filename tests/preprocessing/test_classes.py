@@ -37,6 +37,9 @@ class Painted:
     def labels(self, x: int, y: int, width: int, height: int) -> np.ndarray:
         return self.pixels[y : y + height, x : x + width]
 
+    def nothing_near(self, x: int, y: int, width: int, height: int) -> bool:
+        return not self.labels(x, y, width, height).any()
+
 
 def slow_label(center: np.ndarray, labels: Labels) -> tuple[int, float]:
     counts = [int((center == label).sum()) for label in range(1, len(labels.classes) + 1)]

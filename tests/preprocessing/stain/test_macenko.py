@@ -5,7 +5,7 @@ import pytest
 
 from preprocessing.stain.errors import StainError
 from preprocessing.stain.macenko import MIN_PIXELS
-from preprocessing.stain.profile import StainProfile, estimate_stain, normalize
+from preprocessing.stain.normalization import StainProfile, estimate_stain, normalize
 from preprocessing.tiling_settings import Stain
 from tests.preprocessing.stain import slow
 
@@ -85,7 +85,7 @@ def test_too_little_tissue_is_refused_with_a_remedy() -> None:
     few = np.zeros(rgb.shape[:2], bool)
     few[150, : MIN_PIXELS // 2] = True
     for tissue in (few, np.zeros_like(few)):
-        with pytest.raises(StainError, match=r"stained pixels in the tissue .* Macenko needs 500; .* Choose tiling"):
+        with pytest.raises(StainError, match=r"stained pixels in the tissue .* Macenko needs 200; .* Choose tiling"):
             estimate_stain(rgb, tissue, MACENKO)
     with pytest.raises(StainError, match="0 stained pixels"):
         estimate_stain(np.full_like(rgb, 240), np.ones_like(few), MACENKO)

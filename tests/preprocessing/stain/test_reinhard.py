@@ -7,7 +7,7 @@ import openslide
 import pytest
 
 from preprocessing.stain.errors import StainError
-from preprocessing.stain.profile import StainProfile, estimate_stain, normalize
+from preprocessing.stain.normalization import StainProfile, estimate_stain, normalize
 from preprocessing.stain.reinhard import GLASS_FROM, REFERENCE, TISSUE_BELOW
 from preprocessing.tiling_settings import Stain
 from tests.preprocessing.stain import slow
@@ -67,7 +67,7 @@ def test_too_little_tissue_or_color_is_refused_with_a_remedy() -> None:
     rgb = slow.stained(STAINS, (0.6, 0.5))
     few = np.zeros(rgb.shape[:2], bool)
     few[200, :100] = True
-    with pytest.raises(StainError, match="100 pixels of tissue in the thumbnail, Reinhard needs 500; choose tiling"):
+    with pytest.raises(StainError, match="100 pixels of tissue in the thumbnail, Reinhard needs 200; choose tiling"):
         estimate_stain(rgb, few, REINHARD)
     with pytest.raises(StainError, match="hardly any difference in color"):
         estimate_stain(np.full_like(rgb, 120), np.ones_like(few), REINHARD)

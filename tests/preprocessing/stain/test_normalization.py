@@ -8,7 +8,7 @@ import numpy as np
 import openslide
 import pytest
 
-from preprocessing.stain.profile import StainProfile, estimate_stain, normalize
+from preprocessing.stain.normalization import StainProfile, estimate_stain, normalize
 from preprocessing.tiling_settings import Stain
 from tests.preprocessing.stain import slow
 
