@@ -1,10 +1,13 @@
 """What makes Spark's Python workers quick to take their next task, and ends those that hang."""
 
 import faulthandler
+import gc
 import hashlib
+import math
 import os
 import sys
 import tempfile
+import time
 import zipimport
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,14 +21,19 @@ HANGS_AFTER_VARIABLE: Final = "HISTOSPARK_HANGS_AFTER"
 """Environment variable with another number of seconds; on a cluster it is set by `spark.executorEnv`."""
 
 
-def keep_archive_listings() -> None:
-    """Let Python remember what is in the zip archives on its path; to be called by what runs on workers.
+def make_tasks_quick() -> None:
+    """Spare every task what Spark's Python workers do between two of them; to be called by what runs on workers.
 
     Spark invalidates the import caches at the start of every task. Before Python 3.13 that reads the listing of each
     archive anew, once per package in it: 0.15 s a task for pyspark.zip alone. Archives do not change while
     an application runs; one that is added later is a new entry of the path and is read.
+
+    At the end of every task Spark collects garbage, which looks at every object of every imported library: 0.1 s. What
+    is there at the first task stays to the end, so it is not looked at again.
     """
     zipimport.zipimporter.invalidate_caches = _remember  # type: ignore[method-assign]
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
 
 
 def _remember(self: zipimport.zipimporter) -> None:
@@ -52,8 +60,14 @@ def watchdog(name: str, seconds: float | None = None) -> Iterator[Callable[[], N
     with path.open("w") as file:
         faulthandler.enable(file)
 
+        armed = -math.inf
+
         def alive() -> None:
-            faulthandler.dump_traceback_later(limit, exit=True, file=file)
+            nonlocal armed
+            now = time.monotonic()
+            if now - armed > limit / 20:  # arming starts a thread, which would cost more than a small block
+                armed = now
+                faulthandler.dump_traceback_later(limit, exit=True, file=file)
 
         alive()
         try:

@@ -55,14 +55,17 @@ def run_inference(
     refuse_other_geometry(card, recipe)
     grid_recipe = prediction_recipe(recipe)
     table = SlideTable(Store(out), PREDICTIONS, companions=(HEATMAP, SCORE, LESIONS))
-    save_recipe(recipe, out)
-    table.store.write_bytes(card.model_dump_json(indent=2).encode(), "model.json")
+
+    def note_recipe_and_model() -> None:
+        save_recipe(recipe, out)
+        table.store.write_bytes(card.model_dump_json(indent=2).encode(), "model.json")
+
     shipped = ship_model(spark, model, card.model_id)
-    batch = Batch(spark, "infer", table, inference_id(recipe, card.model_id), wave)
+    settled = inference_id(recipe, card.model_id)
+    join = partial(join_lesions, table.store)
+    batch = Batch(spark, "infer", table, settled, wave, before=note_recipe_and_model, after=join)
     do_wave = partial(infer_wave, spark, recipe=grid_recipe, model=shipped, model_id=card.model_id, table=table)
-    summary = batch.run(entries, do_wave)
-    join_lesions(table.store)
-    return summary
+    return batch.run(entries, do_wave)
 
 
 def inference_id(recipe: Recipe, model_id: str) -> str:

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cluster.progress import patch_counter
 from cluster.storage import Store
-from cluster.worker import keep_archive_listings
+from cluster.worker import make_tasks_quick
 from inference.engine import Engine, engine
 from preprocessing.crops import windows_at_scales
 from preprocessing.grid import to_level_0
@@ -64,7 +64,7 @@ def predict(
     written = patch_counter(spark)
 
     def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
-        keep_archive_listings()
+        make_tasks_quick()
         judge = engine(SparkFiles.get(model), recipe.inference.batch_size)
         for frame in frames:
             for index in frame["id"]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 
 from cluster.progress import patch_counter
-from cluster.worker import keep_archive_listings
+from cluster.worker import make_tasks_quick
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
 from preprocessing.patch_rows import write_unit
@@ -35,7 +35,7 @@ def extract(chosen: DataFrame, units: WaveUnits, recipe: Recipe, staging: str) -
     written = patch_counter(chosen.sparkSession)
 
     def work(positions: pd.DataFrame) -> pd.DataFrame:
-        keep_archive_listings()
+        make_tasks_quick()
         slide_id, shard = str(positions["slide_id"].iloc[0]), int(positions["shard"].iloc[0])
         try:
             report = _extract_unit(plans[slide_id], shard, positions, recipe, staging)
@@ -45,8 +45,7 @@ def extract(chosen: DataFrame, units: WaveUnits, recipe: Recipe, staging: str) -
             return failure_report(slide_id, shard, error)
 
     keys = ["slide_id", "shard"]
-    partitions = 2 * len(units)  # spare ones, so that few units share a task; changes neither files nor rows
-    return chosen.repartition(partitions, *keys).groupBy(*keys).applyInPandas(work, REPORT_COLUMNS)
+    return chosen.repartition(units.partitions, *keys).groupBy(*keys).applyInPandas(work, REPORT_COLUMNS)
 
 
 def _extract_unit(plan: SlidePlan, shard: int, positions: pd.DataFrame, recipe: Recipe, staging: str) -> pd.DataFrame:

@@ -40,13 +40,13 @@ def run_tiling(
         What was done; `out` holds `patches/`, the ledger `slides/` and `recipe.yaml`.
 
     Raises:
-        UsageError: a table that this version cannot add to, or a window larger than every slide.
+        UsageError: a table that this version cannot add to, another job that works on it, or a window larger than
+            every slide.
     """
     companions = (TISSUE_MASK,) if recipe.tiling.tissue.needs_thumbnail else ()
     table = SlideTable(Store(out), "patches", companions)
     check_table_version(table.store)
-    save_recipe(recipe, out)
-    batch = Batch(spark, "tile", table, recipe.recipe_id, wave)
+    batch = Batch(spark, "tile", table, recipe.recipe_id, wave, before=partial(save_recipe, recipe, out))
     return batch.run(entries, partial(tile_wave, spark, recipe=recipe, table=table))
 
 

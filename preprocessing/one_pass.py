@@ -11,7 +11,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from cluster.progress import patch_counter
-from cluster.worker import keep_archive_listings
+from cluster.worker import make_tasks_quick
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
 from preprocessing.labels import open_truth
@@ -38,7 +38,7 @@ def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, stag
     written = patch_counter(spark)
 
     def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
-        keep_archive_listings()
+        make_tasks_quick()
         for frame in frames:
             for index in frame["id"]:
                 plan, shard = units.at(int(index))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
 from cluster.storage import Store
-from cluster.worker import keep_archive_listings
+from cluster.worker import make_tasks_quick
 from preprocessing.crops import copies_tiles
 from preprocessing.errors import SlideTooLargeError, WindowLargerThanSlideError
 from preprocessing.grid import count_shards
@@ -59,7 +59,7 @@ def prepare(
 
 
 def _look(entry: SlideEntry, recipe: Recipe, staging: str) -> SlidePlan | Outcome:
-    keep_archive_listings()
+    make_tasks_quick()
     facts = None
     try:
         with ExitStack() as opened:

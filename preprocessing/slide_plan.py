@@ -101,6 +101,11 @@ class WaveUnits:
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
+    @property
+    def partitions(self) -> int:
+        """Spark tasks for work that is dealt to them by hash: spare ones, so that few units share a task."""
+        return 2 * len(self)
+
     def at(self, index: int) -> tuple[SlidePlan, int]:
         """The slide of a unit, and the unit's number within the slide."""
         slide = bisect_right(self._ends, index)

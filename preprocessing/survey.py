@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 
-from cluster.worker import keep_archive_listings
+from cluster.worker import make_tasks_quick
 from preprocessing.grid import Block, Grid, to_level_0
 from preprocessing.hashing import patch_ids
 from preprocessing.isolation import isolated
@@ -126,7 +126,7 @@ def survey(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) 
     """
 
     def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
-        keep_archive_listings()
+        make_tasks_quick()
         for frame in frames:
             for index in frame["id"]:
                 yield from _survey_unit(*units.at(int(index)), recipe, staging)

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from preprocessing.extract import extract
 from preprocessing.inventory import inventory
-from preprocessing.probe import probe, units_of
+from preprocessing.prepare import prepare
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import save_recipe
 from preprocessing.selection import select
+from preprocessing.slide_plan import WaveUnits
 from preprocessing.survey import survey
 from tests.conftest import Command
 from tests.tables import digests
@@ -38,21 +39,37 @@ def test_one_core_two_cores_and_small_waves_write_the_same_files(
     assert digests(tmp_path / "waves") == one
 
 
-@pytest.mark.parametrize("partitions", [1, 3, 50])
+class OtherTasks(WaveUnits):
+    """The same units in another number of Spark tasks."""
+
+    def __init__(self, units: WaveUnits, tasks: int) -> None:
+        super().__init__(units.plans)
+        self.tasks = tasks
+
+    @property
+    def partitions(self) -> int:
+        return self.tasks
+
+    def frame(self, spark: SparkSession) -> DataFrame:
+        return super().frame(spark).repartition(self.tasks)
+
+
+@pytest.mark.parametrize("tasks", [1, 3, 50])
 def test_other_partition_counts_write_the_same_files(
-    spark: SparkSession, small: Recipe, drawn: Path, tmp_path: Path, partitions: int
+    spark: SparkSession, small: Recipe, drawn: Path, tmp_path: Path, tasks: int
 ) -> None:
     """Units of work land in other tasks, several in one task or each alone, in another order."""
-    entries = inventory(str(drawn), small.tiling, small.seed)
-    probed, failed = probe(spark, entries, small.tiling)
+    staging = tmp_path / "staging"
+    (staging / "_writing").mkdir(parents=True)
+    plans, failed = prepare(spark, inventory(str(drawn), small.tiling, small.seed), small, str(staging))
     assert not failed
-    by_id = {slide.entry.slide_id: slide.entry for slide in probed}
+    units = WaveUnits(plans)
     written = {}
-    for name, count in (("as the job", 2 * sum(slide.shards for slide in probed)), ("otherwise", partitions)):
-        units = units_of(spark, probed).repartition(count)
-        chosen = select(survey(units, by_id, small).where("x is not null"), small.tiling.sampling)
+    for name, dealt in (("as the job", units), ("otherwise", OtherTasks(units, tasks))):
         out = tmp_path / name
-        reports = extract(chosen, by_id, small, str(out / "patches"), count).toPandas()
+        (out / "patches" / "_writing").mkdir(parents=True)
+        chosen = select(survey(spark, dealt, small, str(staging)).where("x is not null"), small.tiling.sampling)
+        reports = extract(chosen, dealt, small, str(out / "patches")).toPandas()
         assert reports["error"].isna().all()
         written[name] = digests(out)
     assert len(written["otherwise"]) > 6

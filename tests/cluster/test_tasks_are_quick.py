@@ -1,4 +1,4 @@
-"""Workers do not read the listings of their archives again for every task, and still find archives added later."""
+"""What Spark does between two tasks of a worker takes no time, and still does its work."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 CODE = """
 import importlib, os, sys, zipfile, zipimport
-from cluster.worker import keep_archive_listings
+from cluster.worker import make_tasks_quick
 
 def archive(name):
     with zipfile.ZipFile(f"{name}.zip", "w") as file:
@@ -21,7 +21,7 @@ import first
 reads.clear()
 importlib.invalidate_caches()
 before = len(reads)
-keep_archive_listings()
+make_tasks_quick()
 reads.clear()
 importlib.invalidate_caches()
 after = len(reads)
@@ -34,3 +34,27 @@ print(before > 0, after, first.value + second.value)
 def test_listing_is_read_once_and_later_archives_are_found(tmp_path: Path) -> None:
     said = subprocess.run([sys.executable, "-c", CODE], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert said.stdout.split() == ["True", "0", "14"], said.stderr
+
+
+GARBAGE = """
+import gc, weakref
+from cluster.worker import make_tasks_quick
+
+class Ring:
+    def __init__(self):
+        self.itself = self
+
+make_tasks_quick()
+first = gc.get_freeze_count()
+make_tasks_quick()
+ring = Ring()
+gone = weakref.ref(ring)
+del ring
+gc.collect()
+print(first > 10_000, gc.get_freeze_count() <= first, gone() is None)
+"""
+
+
+def test_garbage_of_tasks_is_collected_and_libraries_are_not_searched_for_it() -> None:
+    said = subprocess.run([sys.executable, "-c", GARBAGE], capture_output=True, text=True, check=False)
+    assert said.stdout.split() == ["True", "True", "True"], said.stderr
