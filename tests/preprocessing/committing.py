@@ -108,6 +108,7 @@ class _NoSpark:
     """Stands where Spark tells its name and its progress."""
 
     applicationId = "no Spark"  # noqa: N815
+    _jsc = SimpleNamespace(sc=lambda: SimpleNamespace(isStopped=bool))
 
     def accumulator(self, value: int) -> SimpleNamespace:
         return SimpleNamespace(value=value)

@@ -18,8 +18,8 @@ from histospark.drawing import draw_slide
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 9: 4, 11: 4, 12: 8, 16: 8}  # bytes of TIFF's types
 # What a tag is made to say: width, length, bits, compression, photometric, samples, tile sizes, places, subsampling …
 _LIES: Final = {
-    256: (0, 1, 7, 65_535, 1_000_000, 2**31 - 1, 2**32 - 1),
-    257: (0, 1, 7, 65_535, 1_000_000, 2**31 - 1, 2**32 - 1),
+    256: (0, 1, 7, 8_000, 1_000_000, 2**31 - 1, 2**32 - 1),
+    257: (0, 1, 7, 8_000, 1_000_000, 2**31 - 1, 2**32 - 1),
     258: (0, 1, 16, 65_535),
     259: (0, 1, 5, 6, 8, 7, 33_003, 33_005, 65_535),
     262: (0, 1, 3, 6, 65_535),
@@ -148,8 +148,8 @@ def _lie(data: bytearray, rng: random.Random) -> None:
 
 
 def _make_enormous(data: bytearray, rng: random.Random) -> None:
-    """A size that no memory holds, all else as it was, or with as many places claimed as that needs."""
-    side = rng.choice([100_000, 1_000_000, 2**31 - 1])
+    """A size that no file holds, all else as it was, or with as many places claimed as that needs."""
+    side = rng.choice([8_000, 1_000_000, 2**31 - 1])
     for entry in _directories(data)[0][0]:
         if entry.tag in {256, 257}:
             _put(data, entry, 0, side)

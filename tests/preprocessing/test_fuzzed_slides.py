@@ -28,6 +28,7 @@ def test_damaged_slides_never_stop_the_job_and_whole_ones_among_them_are_complet
         kind, data = fuzz(path.read_bytes(), rng)
         (slides / f"bad_{number:03d}_{kind}_{path.name}").write_bytes(data)
     settings = ["tiling.scales=[{level: 0}]", "tiling.window=64", "tiling.stride=128", "tiling.block=1024"]
+    settings += ["tiling.sampling.normals_per_tumor=null", "tiling.sampling.from_slides_without_tumor=null"]
     recipe = load_recipe(str(ROOT / "conf" / "level0.yaml"), settings)
     entries = inventory(str(slides), recipe.tiling, recipe.seed)
     summary = run_tiling(spark, recipe, entries, str(tmp_path / "out"), wave=64)
