@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 
 from cluster.entry import run_command
 from cluster.errors import ExitCode, UsageError
+from cluster.lock import refuse_locked
 from cluster.session import spark_session
 from cluster.storage import Store
 from inference.assemble import HEATMAP, LESION_COLUMNS, LESIONS, SCORE
@@ -128,6 +129,7 @@ def infer(
     recipe = load_recipe(conf, overrides)
     entries = inventory(slides, recipe.tiling, recipe.seed)
     refuse_other_geometry(load_card(model), recipe)  # wrong use is answered before Spark starts
+    refuse_locked(Store(out))
     with spark_session("infer", master) as spark:
         summary = run_inference(spark, recipe, entries, model, out, wave)
     found = f"{summary.patches} windows judged, {summary.positives} at or above {recipe.inference.threshold}"

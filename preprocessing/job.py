@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from cluster.entry import run_command
 from cluster.errors import ExitCode
+from cluster.lock import refuse_locked
 from cluster.session import spark_session
 from cluster.storage import Store
 from preprocessing.batch import Batch, BatchSummary
@@ -56,6 +57,7 @@ def tile(conf: str, slides: str, out: str, overrides: tuple[str, ...], master: s
     """Cut slides into the patch table OUT/patches."""
     recipe = load_recipe(conf, overrides)
     entries = inventory(slides, recipe.tiling, recipe.seed)  # wrong use is answered before Spark starts
+    refuse_locked(Store(out))
     with spark_session("tile", master) as spark:
         summary = run_tiling(spark, recipe, entries, out, wave)
     click.echo(splits_for_people(summarize_splits(latest(Store(out), "tile"))))

@@ -1,5 +1,6 @@
 """Which reader a slide gets. The only place that picks."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -49,6 +50,8 @@ def choose_reader(path: str) -> ReaderChoice:
     try:
         openslide = OpenSlideReader(local)
     except SlideOpenError as refusal:
+        if Path(local).is_file() and not os.access(local, os.R_OK):
+            raise SlideOpenError(f"{local} may not be read: permission denied; ask its owner") from refusal
         if not Path(local).is_file():
             raise SlideOpenError(f"{local} {'is no file' if Path(local).exists() else 'does not exist'}") from refusal
         try:
