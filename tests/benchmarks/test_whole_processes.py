@@ -1,5 +1,6 @@
 """Processes that benchmarks run: on the cores they are given, with what they took, and not silently when they fail."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -53,3 +54,11 @@ def test_a_session_that_dies_tells_its_last_words(tmp_path: Path) -> None:
         Session(dying, 1, tmp_path / "work") as session,
     ):
         session.tile(())
+
+
+def test_planning_counts_what_is_left_to_do(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.planning", tmp_path, "100"]
+    run_whole(command, 1, tmp_path / "log")
+    figures = json.loads((tmp_path / "log").read_text().splitlines()[-1])
+    assert set(figures["seconds"]) == {"plan anew", "write the ledger, wave by wave", "plan again"}
+    assert figures["peak_mb"] < 4096
