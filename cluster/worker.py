@@ -31,9 +31,10 @@ def make_tasks_quick() -> None:
     At the end of every task Spark collects garbage, which looks at every object of every imported library: 0.1 s. What
     is there at the first task stays to the end, so it is not looked at again.
     """
+    if zipimport.zipimporter.invalidate_caches is _remember:
+        return  # this worker has been here; to ask how much is frozen would count it all
     zipimport.zipimporter.invalidate_caches = _remember  # type: ignore[method-assign]
-    if gc.get_freeze_count() == 0:
-        gc.freeze()
+    gc.freeze()
 
 
 def _remember(self: zipimport.zipimporter) -> None:
