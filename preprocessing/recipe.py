@@ -6,7 +6,6 @@ the rows of a patch table (`Recipe.recipe_id`).
 
 import hashlib
 import json
-from functools import cached_property
 
 from pydantic import Field
 
@@ -90,7 +89,7 @@ class Recipe(Settings):
     training: Training = Training()
     inference: Inference
 
-    @cached_property
+    @property
     def recipe_id(self) -> str:
         """Short hash of everything that shapes a row of the patch table: 12 hexadecimal digits."""
         shaping = {"seed": self.seed, "tiling": self.tiling.model_dump(mode="json")}

@@ -139,12 +139,12 @@ def _survey_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str) -> I
     started = time.monotonic()
     slide_id, finest = plan.entry.slide_id, plan.scales[0]
     try:
-        judge = plan.judge(recipe, staging)
+        judge, recipe_id = plan.judge(recipe, staging), recipe.recipe_id
         grid, blocks = plan.blocks(shard, recipe)
         truth_of = open_truth(plan.entry, plan.facts.info, finest.downsample, recipe.tiling.labels)
         with isolated(slide_id, f"survey {shard}", staging) as alive, plan.opened() as slide, truth_of as truth:
             for found in unit_candidates(slide, grid, blocks, truth, judge, recipe.tiling, alive):
-                rows = candidate_rows(found, slide_id, finest.downsample, recipe.recipe_id)
+                rows = candidate_rows(found, slide_id, finest.downsample, recipe_id)
                 yield rows.assign(slide_id=slide_id, shard=shard, **_NO_REPORT)[list(_COLUMNS)]
         yield _report(slide_id=slide_id, shard=shard, seconds=time.monotonic() - started)
     except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
