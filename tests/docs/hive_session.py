@@ -25,7 +25,9 @@ def main(home: str) -> None:
         "spark.sql.warehouse.dir": f"{home}/warehouse",
         "spark.sql.shuffle.partitions": "1",
         "spark.hadoop.javax.jdo.option.ConnectionURL": "jdbc:derby:memory:metastore;create=true",
-        "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dderby.stream.error.file={home}/derby.log",
+        "spark.driver.extraJavaOptions": (
+            f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dderby.stream.error.file={home}/derby.log"
+        ),
     }
     builder = SparkSession.builder.master("local[1]")
     for name, value in settings.items():

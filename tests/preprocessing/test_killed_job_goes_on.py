@@ -1,7 +1,7 @@
 """Jobs and workers killed at random moments: the next run ends with the table of an undisturbed one.
 
-About thirty kills, for the time they take; 50 of whole jobs: `python -m tests.preprocessing.chaos --kills 50`. That a crash
-at any single step costs nothing is tested in `test_crash_points`.
+About thirty kills, for the time they take; 50 of whole jobs: `python -m tests.preprocessing.chaos --kills 50`. That a
+crash at any single step costs nothing is tested in `test_crash_points`.
 """
 
 from pathlib import Path
