@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
 from fsspec.core import url_to_fs
 
 TEMPORARY: Final = "_tmp-"
@@ -89,8 +90,16 @@ class Store:
             end.parent.mkdir(parents=True, exist_ok=True)
             start.replace(end)
 
+    def open_new(self, *parts: str) -> Any:
+        """A file for Arrow to write, as a context manager; on a disk without Python in between, which it calls often.
+
+        Raises:
+            OSError: its folder is not there, or the store refuses.
+        """
+        return pa.OSFile(self.path(*parts), "wb") if self.is_local else self.fs.open(self.path(*parts), "wb")
+
     def sync(self, *parts: str) -> None:
-        """Make the names in a folder survive a power cut; other stores than disks do so by themselves."""
+        """Make a file, or the names in a folder, survive a power cut; other stores than disks do so by themselves."""
         if self.is_local:
             handle = os.open(self.path(*parts), os.O_RDONLY)
             try:

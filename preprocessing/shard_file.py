@@ -7,7 +7,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.storage import Store, sync_file
+from cluster.storage import Store
 from preprocessing.errors import SlideError
 from preprocessing.schema import ROW_GROUP_SIZE
 
@@ -52,7 +52,7 @@ def write_shard(table: pa.Table, store: Store, name: str) -> int:
     compression = {column: "snappy" if column in others else "none" for column in table.column_names}
     strings = [field.name for field in table.schema if pa.types.is_string(field.type)]
     try:
-        with store.fs.open(store.path(temporary), "wb") as file:
+        with store.open_new(temporary) as file:
             pq.write_table(
                 table,
                 file,
@@ -61,8 +61,7 @@ def write_shard(table: pa.Table, store: Store, name: str) -> int:
                 compression=compression,
                 write_statistics=others,
             )
-            if store.is_local:
-                sync_file(file)
+        store.sync(temporary)
         size = int(store.fs.size(store.path(temporary)))
         store.move(temporary, name)
     except OSError as error:
