@@ -42,7 +42,7 @@ def test_where_spark_tries_a_task_again_the_wave_goes_on(tmp_path: Path) -> None
 
 
 def test_where_it_does_not_the_wave_is_halved_down_to_the_culprit(tmp_path: Path) -> None:
-    waves, ledger = job("local[2]", tmp_path / "out", [*FINE[:3], "crashes", FINE[3]])
+    waves, ledger = job("local[2,1]", tmp_path / "out", [*FINE[:3], "crashes", FINE[3]])
     assert ledger.index[ledger["status"] == "failed"].tolist() == ["crashes"]
     assert ledger.at["crashes", "error_type"] == "WorkerLostError"
     assert "Traceback" in ledger.at["crashes", "trace"]
