@@ -8,11 +8,6 @@ from preprocessing.tissue_rules.otsu import otsu_tissue
 from preprocessing.tissue_rules.quality import usable
 
 
-def needs_thumbnail(tissue: Tissue) -> bool:
-    """Whether a recipe judges anything on the thumbnail."""
-    return tissue.quality or tissue.method == "otsu"
-
-
 def thumbnail_tissue(thumbnail: NDArray[np.uint8], mpp: float | None, tissue: Tissue) -> NDArray[np.bool_] | None:
     """Judge a thumbnail as the recipe says.
 
@@ -25,7 +20,7 @@ def thumbnail_tissue(thumbnail: NDArray[np.uint8], mpp: float | None, tissue: Ti
         (h, w) bool: for `otsu` the tissue, less what is not usable where the quality counts; for the other methods
         what is usable; None where the recipe needs no thumbnail. Memory: 17 bytes a pixel.
     """
-    if not needs_thumbnail(tissue):
+    if not tissue.needs_thumbnail:
         return None
     if not tissue.quality:
         return otsu_tissue(thumbnail, mpp)

@@ -6,7 +6,7 @@ import pytest
 from preprocessing.tiling_settings import Tissue
 from preprocessing.tissue_rules.otsu import otsu_tissue
 from preprocessing.tissue_rules.quality import usable
-from preprocessing.tissue_rules.thumbnail_mask import needs_thumbnail, thumbnail_tissue
+from preprocessing.tissue_rules.thumbnail_mask import thumbnail_tissue
 from tests.preprocessing.tissue import scenes
 
 
@@ -18,14 +18,14 @@ def marked_slide() -> np.ndarray:
 @pytest.mark.parametrize("method", ["gray", "histopath"])
 def test_window_rules_need_no_thumbnail_without_quality(method: str) -> None:
     recipe = Tissue(method=method)
-    assert not needs_thumbnail(recipe)
+    assert not recipe.needs_thumbnail
     assert thumbnail_tissue(marked_slide(), 8.0, recipe) is None
 
 
 @pytest.mark.parametrize("method", ["gray", "histopath"])
 def test_window_rules_with_quality_ask_what_is_usable(method: str) -> None:
     recipe = Tissue(method=method, quality=True)
-    assert needs_thumbnail(recipe)
+    assert recipe.needs_thumbnail
     assert np.array_equal(thumbnail_tissue(marked_slide(), 8.0, recipe), usable(marked_slide(), 8.0))
 
 
