@@ -33,11 +33,6 @@ class Grid:
     jitter: int = 0
     key: int = 0
 
-    @property
-    def reach(self) -> int:
-        """How far a window's top-left may lie outside the block that owns it, scale-0 pixels."""
-        return self.jitter
-
     def places(self, x: int, y: int, side: int, width: int, height: int) -> NDArray[np.int32]:
         """Top-left corners, before any jitter, of the windows that start in a square.
 
@@ -104,7 +99,7 @@ class Block:
     def origins(self, grid: Grid, width: int, height: int) -> NDArray[np.int32]:
         """Top-left corners of this block's windows, in raster order of their places on the grid.
 
-        Jitter may move a corner out of the block by `grid.reach`, yet the window stays this block's, so that blocks of
+        Jitter may move a corner out of the block by `grid.jitter`, yet the window stays this block's, so that blocks of
         any side give the same windows.
 
         Args:
