@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import zipimport
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from pyspark import SparkFiles, TaskContext
 HANGS_AFTER: Final = 600.0  # seconds without a sign of life
 HANGS_AFTER_VARIABLE: Final = "HISTOSPARK_HANGS_AFTER"
 """Environment variable with another number of seconds; on a cluster it is set by `spark.executorEnv`."""
+_FULL_COLLECTION: Final = 2  # the oldest of Python's generations
 
 
 def make_tasks_quick() -> None:
@@ -31,18 +32,30 @@ def make_tasks_quick() -> None:
     archive anew, once per package in it: 0.15 s a task for pyspark.zip alone. Archives do not change while
     an application runs; one that is added later is a new entry of the path and is read.
 
-    Spark sends a task in two writes. Its system holds the second one, as it is small, until the first is acknowledged,
-    and Linux delays that by 40 ms, for which a short task waits. So it is acknowledged here.
-
     At the end of every task Spark collects garbage, which looks at every object of every imported library: 0.1 s. What
     is there at the first task stays to the end, so it is not looked at again.
+
+    Spark sends a task in two writes. Its system holds the second one, as it is small, until the first is acknowledged,
+    and Linux delays that by 40 ms, for which a short task waits. So it is acknowledged at once: what says so does not
+    outlast an answer, and is said again in every task and after it, when Spark collects the garbage.
     """
-    for connection in _connections():
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # it does not last: once a task
+    _acknowledge_at_once()
     if zipimport.zipimporter.invalidate_caches is _remember:
         return  # this worker has been here; to ask how much is frozen would count it all
     zipimport.zipimporter.invalidate_caches = _remember  # type: ignore[method-assign]
     gc.freeze()
+    gc.callbacks.append(_between_tasks)
+
+
+def _between_tasks(phase: str, info: Mapping[str, int]) -> None:
+    """Python calls it at every collection; the full ones are those of Spark between two tasks, and few others."""
+    if phase == "stop" and info["generation"] == _FULL_COLLECTION:
+        _acknowledge_at_once()
+
+
+def _acknowledge_at_once() -> None:
+    for connection in _connections():
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 @cache

@@ -5,6 +5,7 @@ from functools import partial
 
 from pyspark.sql import SparkSession
 
+from cluster.worker import make_tasks_quick
 from inference.assemble import assemble
 from inference.predict import predict
 from preprocessing.inventory import SlideEntry
@@ -30,13 +31,13 @@ def infer_wave(
         table: of the predictions.
 
     Returns:
-        One outcome a slide. Memory of the driver: a row per unit of work of the wave.
+        One outcome a slide. Memory of the driver: a report per unit of work of the wave.
     """
     plans, outcomes = prepare(spark, entries, recipe, table.staging)
     if not plans:
         return outcomes
     units = WaveUnits(plans)
-    totals = totals_by_slide(predict(spark, units, recipe, model, model_id, table.staging).toPandas())
+    totals = totals_by_slide(predict(spark, units, recipe, model, model_id, table.staging))
     judged = [_judged(plan, totals.get(plan.entry.slide_id, Totals())) for plan in plans]
     finish = partial(_finished, recipe=recipe, model_id=model_id, staging=table.staging)
     finished = spark.sparkContext.parallelize(judged, len(judged)).map(finish).collect()
@@ -52,6 +53,7 @@ def _judged(plan: SlidePlan, totals: Totals) -> tuple[SlidePlan, Outcome]:
 
 def _finished(judged: tuple[SlidePlan, Outcome], recipe: Recipe, model_id: str, staging: str) -> Outcome:
     """Assemble what was judged well; the others stay as they are."""
+    make_tasks_quick()
     plan, outcome = judged
     if outcome.status != "done":
         return outcome

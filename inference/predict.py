@@ -1,19 +1,18 @@
 """From slides and a model to predictions: tissue is found, read and judged block by block, on Spark."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark import SparkFiles
-from pyspark.sql import DataFrame, SparkSession
+from pyspark import Accumulator, SparkFiles
+from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
 from cluster.storage import Store
-from cluster.worker import make_tasks_quick
 from inference.engine import Engine, engine
 from preprocessing.crops import windows_at_scales
 from preprocessing.grid import to_level_0
@@ -24,7 +23,8 @@ from preprocessing.shard_file import write_shard
 from preprocessing.slide_plan import SlidePlan, WaveUnits
 from preprocessing.stain.normalization import StainProfile
 from preprocessing.survey import unit_candidates
-from preprocessing.unit_report import REPORT_COLUMNS, failure_report, unit_report
+from preprocessing.unit_report import UnitReport
+from preprocessing.unit_tasks import over_units
 
 PREDICTIONS: Final = "predictions"
 PREDICTION_SCHEMA: Final = pa.schema(
@@ -47,7 +47,7 @@ def prediction_recipe(recipe: Recipe) -> Recipe:
 
 def predict(
     spark: SparkSession, units: WaveUnits, recipe: Recipe, model: str, model_id: str, staging: str
-) -> DataFrame:
+) -> list[UnitReport]:
     """Predict every tissue window of many units of work; workers write the shards.
 
     Args:
@@ -59,45 +59,36 @@ def predict(
         staging: URI; `slide_id=I/*.parquet` appear below it, and `prepare` left the tissue masks there.
 
     Returns:
-        `REPORT_COLUMNS`, one row a unit. Memory of a worker: the model, a block, and two batches of patches.
+        A report of each unit. Memory of a worker: the model, a block, and two batches of patches.
     """
     written = patch_counter(spark)
-
-    def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
-        make_tasks_quick()
-        judge = engine(SparkFiles.get(model), recipe.inference.batch_size)
-        for frame in frames:
-            for index in frame["id"]:
-                plan, shard = units.at(int(index))
-                try:
-                    report = _predict_unit(plan, shard, recipe, judge, model_id, staging)
-                    written.add(int(report["rows"].iloc[0]))
-                    yield report
-                except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
-                    yield failure_report(plan.entry.slide_id, shard, error)
-
-    return units.frame(spark).mapInPandas(work, REPORT_COLUMNS)
+    predict_unit = partial(
+        _predict_unit, recipe=recipe, model=model, model_id=model_id, staging=staging, written=written
+    )
+    return over_units(spark, units, predict_unit)
 
 
 def _predict_unit(
-    plan: SlidePlan, shard: int, recipe: Recipe, judge: Engine, model_id: str, staging: str
-) -> pd.DataFrame:
+    plan: SlidePlan, shard: int, recipe: Recipe, model: str, model_id: str, staging: str, written: Accumulator[int]
+) -> UnitReport:
     started = time.monotonic()
     slide_id = plan.entry.slide_id
+    judge = engine(SparkFiles.get(model), recipe.inference.batch_size)
     grid, mine = plan.blocks(shard, recipe)
     tissue = plan.judge(recipe, staging)
     with isolated(slide_id, f"predict {shard}", staging) as alive, plan.opened() as slide:
         found = unit_candidates(slide, grid, mine, None, tissue, recipe.tiling, alive)
         judged = [part for block in found for part in judge_block(slide, block.origins, recipe, judge, plan.stain)]
-    origins = np.concatenate([origins for origins, _ in judged] or [np.zeros((0, 2), np.int32)])
-    probability = np.concatenate([values for _, values in judged] or [np.zeros(0, np.float32)])
-    if len(origins):
-        xy = to_level_0(origins, plan.scales[0].downsample)
-        columns = [xy[:, 0], xy[:, 1], probability, [model_id] * len(xy)]
-        table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTION_SCHEMA)
-        write_shard(table, Store(staging), f"slide_id={slide_id}/part-{shard:05d}.parquet")
+    if not judged:
+        return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
+    probability = np.concatenate([values for _, values in judged])
+    xy = to_level_0(np.concatenate([origins for origins, _ in judged]), plan.scales[0].downsample)
+    columns = [xy[:, 0], xy[:, 1], probability, [model_id] * len(xy)]
+    table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTION_SCHEMA)
+    write_shard(table, Store(staging), f"slide_id={slide_id}/part-{shard:05d}.parquet")
+    written.add(len(table))
     positives = int((probability >= recipe.inference.threshold).sum())
-    return unit_report(slide_id, shard, len(origins), positives, time.monotonic() - started)
+    return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started)
 
 
 def judge_block(

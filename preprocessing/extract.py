@@ -1,73 +1,87 @@
 """From chosen positions to Parquet shards: each unit of work opens its slide once and writes its own files."""
 
 import time
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from pyspark import Accumulator
+from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
-from cluster.worker import make_tasks_quick
+from preprocessing.candidates import kept_candidates, positives_of
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
 from preprocessing.patch_rows import write_unit
 from preprocessing.recipe import Recipe
 from preprocessing.slide_plan import SlidePlan, WaveUnits
-from preprocessing.unit_report import REPORT_COLUMNS, failure_report, unit_report
+from preprocessing.unit_report import UnitReport
+from preprocessing.unit_tasks import over_units
 
 
-def extract(chosen: DataFrame, units: WaveUnits, recipe: Recipe, staging: str) -> DataFrame:
-    """Cut, encode and write the chosen patches below a staging folder.
+def extract(
+    spark: SparkSession,
+    units: WaveUnits,
+    numbers: Sequence[int],
+    limits: Mapping[str, int],
+    recipe: Recipe,
+    staging: str,
+) -> list[UnitReport]:
+    """Cut, encode and write the chosen candidates of some units of work.
 
     Args:
-        chosen: columns of the survey.
+        spark: the session.
         units: of the wave; travels to the workers.
+        numbers: the units that have candidates, as the survey kept them.
+        limits: by slide_id, the lowest patch_id of the normals that were not drawn; all are taken of a slide without.
         recipe: what to cut.
         staging: URI; `split=S/slide_id=I/label=L/*.parquet` appear below it.
 
     Returns:
-        `REPORT_COLUMNS`, one row a unit that has chosen patches. Memory of a worker: a block at every scale, and the
-        encoded patches of one unit.
+        A report of each. Memory of a worker: a block at every scale, 40 bytes a candidate of a unit, and the encoded
+        patches of one unit.
     """
-    plans = {plan.entry.slide_id: plan for plan in units.plans}
-    written = patch_counter(chosen.sparkSession)
-
-    def work(positions: pd.DataFrame) -> pd.DataFrame:
-        make_tasks_quick()
-        slide_id, shard = str(positions["slide_id"].iloc[0]), int(positions["shard"].iloc[0])
-        try:
-            report = _extract_unit(plans[slide_id], shard, positions, recipe, staging)
-            written.add(len(positions))
-            return report
-        except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
-            return failure_report(slide_id, shard, error)
-
-    keys = ["slide_id", "shard"]
-    return chosen.repartition(units.partitions, *keys).groupBy(*keys).applyInPandas(work, REPORT_COLUMNS)
+    written = patch_counter(spark)
+    extract_unit = partial(_extract_unit, limits=dict(limits), recipe=recipe, staging=staging, written=written)
+    return over_units(spark, units, extract_unit, numbers)
 
 
-def _extract_unit(plan: SlidePlan, shard: int, positions: pd.DataFrame, recipe: Recipe, staging: str) -> pd.DataFrame:
+def _extract_unit(
+    plan: SlidePlan, shard: int, limits: Mapping[str, int], recipe: Recipe, staging: str, written: Accumulator[int]
+) -> UnitReport:
     started = time.monotonic()
-    positions = _in_reading_order(positions, recipe.tiling.block)
-    origins = positions[["column", "row"]].to_numpy(np.int32)
+    slide_id, block = plan.entry.slide_id, recipe.tiling.block
+    chosen = _chosen(kept_candidates(staging, slide_id, shard), limits.get(slide_id))
+    if not len(chosen):
+        return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
+    origins = np.stack([chosen["column"].to_numpy(), chosen["row"].to_numpy()], axis=1)
+    order = _reading_order(origins, block)
+    chosen, origins = chosen.take(order), origins[order]
     images: list[list[bytes]] = [[] for _ in plan.scales]
-    with isolated(plan.entry.slide_id, f"extract {shard}", staging) as alive, plan.opened() as slide:
-        for start, end in pairwise(_block_bounds(origins, recipe.tiling.block)):
+    with isolated(slide_id, f"extract {shard}", staging) as alive, plan.opened() as slide:
+        for start, end in pairwise(_block_bounds(origins, block)):
             alive()
             for scale, encoded in enumerate(encoded_at_scales(slide, origins[start:end], recipe.tiling, plan.stain)):
                 images[scale] += encoded
-    write_unit(plan, shard, positions, images, recipe, staging)
-    positives = int((positions["label"] > 0).sum())
-    return unit_report(plan.entry.slide_id, shard, len(positions), positives, time.monotonic() - started)
+    positives = write_unit(plan, shard, chosen, images, recipe, staging)
+    written.add(len(chosen))
+    return UnitReport(slide_id, shard, len(chosen), positives, time.monotonic() - started)
 
 
-def _in_reading_order(positions: pd.DataFrame, block: int) -> pd.DataFrame:
+def _chosen(candidates: pa.Table, limit: int | None) -> pa.Table:
+    """All positives, and the normals below the limit."""
+    if limit is None:
+        return candidates
+    return candidates.filter(positives_of(candidates) | (candidates["patch_id"].to_numpy() < limit))
+
+
+def _reading_order(origins: NDArray[np.int32], block: int) -> NDArray[np.int64]:
     """Block by block, raster order inside: each region of the slide is read once, neighbors together."""
-    keys = {"block_row": positions["row"] // block, "block_column": positions["column"] // block}
-    order = ["block_row", "block_column", "row", "column"]
-    return positions.assign(**keys).sort_values(order, ignore_index=True)
+    column, row = origins[:, 0], origins[:, 1]
+    return np.lexsort((column, row, column // block, row // block))
 
 
 def _block_bounds(origins: NDArray[np.int32], block: int) -> list[int]:

@@ -5,24 +5,25 @@ extraction give.
 """
 
 import time
-from collections.abc import Iterable
+from functools import partial
 
-import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark import Accumulator
+from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
-from cluster.worker import make_tasks_quick
+from preprocessing.candidates import Candidates, candidate_table, joined
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
 from preprocessing.labels import open_truth
 from preprocessing.patch_rows import write_unit
 from preprocessing.recipe import Recipe
 from preprocessing.slide_plan import SlidePlan, WaveUnits
-from preprocessing.survey import Candidates, candidate_rows, joined, unit_candidates
-from preprocessing.unit_report import REPORT_COLUMNS, failure_report, unit_report
+from preprocessing.survey import unit_candidates
+from preprocessing.unit_report import UnitReport
+from preprocessing.unit_tasks import over_units
 
 
-def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) -> DataFrame:
+def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) -> list[UnitReport]:
     """Judge, cut, encode and write every patch of some units of work.
 
     Args:
@@ -32,27 +33,13 @@ def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, stag
         staging: URI; `split=S/slide_id=I/label=L/*.parquet` appear below it.
 
     Returns:
-        `REPORT_COLUMNS`, one row a unit. Memory of a worker: about 16 bytes a pixel of a block, a block at every scale,
-        and the encoded patches of one unit.
+        A report of each unit. Memory of a worker: about 16 bytes a pixel of a block, a block at every scale, and the
+        encoded patches of one unit.
     """
-    written = patch_counter(spark)
-
-    def work(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
-        make_tasks_quick()
-        for frame in frames:
-            for index in frame["id"]:
-                plan, shard = units.at(int(index))
-                try:
-                    report = _tile_unit(plan, shard, recipe, staging)
-                    written.add(int(report["rows"].iloc[0]))
-                    yield report
-                except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
-                    yield failure_report(plan.entry.slide_id, shard, error)
-
-    return units.frame(spark).mapInPandas(work, REPORT_COLUMNS)
+    return over_units(spark, units, partial(_tile_unit, recipe=recipe, staging=staging, written=patch_counter(spark)))
 
 
-def _tile_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str) -> pd.DataFrame:
+def _tile_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str, written: Accumulator[int]) -> UnitReport:
     started = time.monotonic()
     tiling, finest, slide_id = recipe.tiling, plan.scales[0], plan.entry.slide_id
     parts: list[Candidates] = []
@@ -66,7 +53,8 @@ def _tile_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str) -> pd.
             for scale, encoded in enumerate(encoded_at_scales(slide, found.origins, tiling, plan.stain)):
                 images[scale] += encoded
     if not parts:
-        return unit_report(slide_id, shard, 0, 0, time.monotonic() - started)
-    rows = candidate_rows(joined(parts), slide_id, finest.downsample, recipe.recipe_id)
-    write_unit(plan, shard, rows, images, recipe, staging)
-    return unit_report(slide_id, shard, len(rows), int((rows["label"] > 0).sum()), time.monotonic() - started)
+        return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
+    table = candidate_table(joined(parts), slide_id, finest.downsample, recipe.recipe_id)
+    positives = write_unit(plan, shard, table, images, recipe, staging)
+    written.add(len(table))
+    return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started)

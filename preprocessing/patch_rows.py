@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cluster.storage import Store
+from preprocessing.candidates import positives_of
 from preprocessing.recipe import Recipe
 from preprocessing.schema import image_columns, label_folder, patch_schema, slide_folder
 from preprocessing.shard_file import write_shard
@@ -14,8 +15,8 @@ from preprocessing.slide_plan import SlidePlan
 
 
 def write_unit(
-    plan: SlidePlan, shard: int, rows: pd.DataFrame, images: Sequence[Sequence[bytes]], recipe: Recipe, staging: str
-) -> None:
+    plan: SlidePlan, shard: int, chosen: pa.Table, images: Sequence[Sequence[bytes]], recipe: Recipe, staging: str
+) -> int:
     """Write the patches of a unit, one file a label, rows in the order of `patch_id`.
 
     That is a hash, so that a row group is not one neighborhood within the unit.
@@ -23,28 +24,29 @@ def write_unit(
     Args:
         plan: the slide.
         shard: number of the unit.
-        rows: as `survey.candidate_rows` makes them, n of them.
+        chosen: n rows of `CANDIDATE_SCHEMA`.
         images: per scale, n encoded images.
         recipe: what was cut; goes into the footer.
         staging: URI; `split=S/slide_id=I/label=L/part-N.parquet` appear below it.
+
+    Returns:
+        How many of them are positive.
     """
-    order = np.argsort(rows["patch_id"].to_numpy(), kind="stable")
+    order = np.argsort(chosen["patch_id"].to_numpy(), kind="stable")
     folder = slide_folder(plan.entry.split, plan.entry.slide_id)
-    labels = rows["label"]
-    for label in [None, *sorted(labels.dropna().unique())]:
-        of_label = (labels.isna() if label is None else labels == label).fillna(False).to_numpy(bool)
-        chosen = order[of_label[order]]
-        if len(chosen):
-            name = f"{folder}/{label_folder(None if label is None else int(label))}/part-{shard:05d}.parquet"
-            picked = [[of_scale[place] for place in chosen] for of_scale in images]
-            write_shard(_table(rows.iloc[chosen], picked, recipe), Store(staging), name)
+    for label in sorted(chosen["label"].unique().to_pylist(), key=lambda label: -1 if label is None else label):
+        column = chosen["label"]
+        of_label = (column.is_null() if label is None else pc.equal(column, label).fill_null(False)).to_numpy()
+        places = order[of_label[order]]
+        name = f"{folder}/{label_folder(label)}/part-{shard:05d}.parquet"
+        picked = [[of_scale[place] for place in places] for of_scale in images]
+        write_shard(_table(chosen.take(places), picked, recipe), Store(staging), name)
+    return int(positives_of(chosen).sum())
 
 
-def _table(rows: pd.DataFrame, images: Sequence[Sequence[bytes]], recipe: Recipe) -> pa.Table:
+def _table(rows: pa.Table, images: Sequence[Sequence[bytes]], recipe: Recipe) -> pa.Table:
     schema = patch_schema(recipe)
-    columns = {
-        name: pa.array(rows[name], schema.field(name).type, from_pandas=True) for name in rows if name in schema.names
-    }
+    columns = {name: rows[name] for name in rows.column_names if name in schema.names}
     columns |= {
         name: pa.array(data, pa.binary()) for name, data in zip(image_columns(len(images)), images, strict=True)
     }

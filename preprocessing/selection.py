@@ -1,55 +1,70 @@
-"""From candidates to chosen positions: all positive patches, and normals drawn by their hash."""
+"""From candidates to chosen positions: all positive patches, and normals drawn by their hash.
 
-from collections.abc import Mapping
+Each slide is drawn by itself, the same on any number of cores.
+"""
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
+from collections.abc import Callable, Iterable
+from math import ceil
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from preprocessing.tiling_settings import Sampling
 
+_BINS: Final = 1 << 16
+_SHIFT: Final = 48  # bits below those that number the bins
 
-def select(candidates: DataFrame, sampling: Sampling, quotas: Mapping[str, int | None] | None = None) -> DataFrame:
-    """Choose the patches of every slide.
 
-    Positives are all kept. Normals (and patches without a label) are kept by the lowest `patch_id`, a hash, up to
-    the first of these limits: `normals_per_tumor` for each positive of the slide, or `from_slides_without_tumor` where
-    it has none; then the slide's quota. Each slide is drawn by itself, the same on any number of cores.
+def most_normals(positives: int, sampling: Sampling, quota: int | None) -> int | None:
+    """How many normals of a slide are wanted at most.
 
-    Memory: one sort by slide and hash, which Spark spills to disk, so that no slide is too large; the rows are those
-    of the survey, without pixels. Where everything is kept, nothing is sorted.
+    That is the first of these limits: `normals_per_tumor` for each positive, or `from_slides_without_tumor` where there
+    is none; `max_normals`; the slide's quota.
 
     Args:
-        candidates: columns of the survey, without failures.
-        sampling: the limits.
-        quotas: most normals of each slide, `SlideEntry.max_normals`; None, or no entry, sets no limit.
+        positives: candidates of the slide that are positive.
+        sampling: the limits of the recipe.
+        quota: `SlideEntry.max_normals`; None sets no limit.
 
     Returns:
-        The chosen rows, same columns.
+        A number of patches; None where there is no limit.
     """
-    limited = {slide_id: quota for slide_id, quota in (quotas or {}).items() if quota is not None}
-    if sampling.keeps_all and not limited:
-        return candidates
-    # Positives come first, so that their running count is complete when the first normal is met.
-    so_far = Window.partitionBy("slide_id").orderBy(F.col("_positive").desc(), "patch_id")
-    rows = (
-        candidates.withColumn("_positive", F.coalesce(F.col("label") > 0, F.lit(False)))
-        .withColumn(
-            "_positives", F.count(F.when(F.col("_positive"), 1)).over(so_far.rowsBetween(Window.unboundedPreceding, 0))
-        )
-        .withColumn("_place", F.row_number().over(so_far))
-    )
-    wanted = [_by_ratio(sampling), F.lit(sampling.max_normals)]
-    if limited:
-        quota_table = candidates.sparkSession.createDataFrame(list(limited.items()), "slide_id string, _quota long")
-        rows = rows.join(F.broadcast(quota_table), "slide_id", "left")
-        wanted.append(F.col("_quota"))
-    most = F.least(*(limit.cast("long") for limit in wanted))  # null, no limit, is passed over
-    is_drawn = most.isNull() | (F.col("_place") - F.col("_positives") <= most)
-    return rows.where(F.col("_positive") | is_drawn).select(candidates.columns)
+    by_ratio: int | None = sampling.from_slides_without_tumor
+    if positives:
+        ratio = sampling.normals_per_tumor
+        by_ratio = None if ratio is None else ceil(positives * ratio)
+    limits = [limit for limit in (by_ratio, sampling.max_normals, quota) if limit is not None]
+    return min(limits) if limits else None
 
 
-def _by_ratio(sampling: Sampling) -> Column:
-    """Normals that the ratio allows; null where it sets no limit."""
-    ratio, alone = sampling.normals_per_tumor, sampling.from_slides_without_tumor
-    beside_tumor = F.lit(None) if ratio is None else F.ceil(F.col("_positives") * F.lit(ratio))
-    return F.when(F.col("_positives") > 0, beside_tumor).otherwise(F.lit(alone))
+def first_not_drawn(hashes: Callable[[], Iterable[NDArray[np.int64]]], wanted: int) -> int:
+    """The hash that has `wanted` smaller ones: those are drawn, and this one and all above are not.
+
+    Goes over the hashes twice: the first time counts them by their highest 16 bits, the second looks only at those that
+    share these bits with the limit.
+
+    Args:
+        hashes: gives those of a slide, all different and evenly spread, part by part; called twice.
+        wanted: how many are drawn, fewer than there are.
+
+    Returns:
+        A patch_id. Memory: 65,536 counts, a part, and one in 65,536 of the slide's hashes.
+
+    Raises:
+        ValueError: there are no more than `wanted`.
+    """
+    counts = np.zeros(_BINS, np.int64)
+    for part in hashes():
+        counts += np.bincount(_bin_of(part), minlength=_BINS)
+    up_to = np.cumsum(counts)
+    if up_to[-1] <= wanted:
+        raise ValueError(f"{wanted} of {up_to[-1]} hashes leave none that is not drawn")
+    limit = int(np.searchsorted(up_to, wanted, side="right"))
+    near = np.concatenate([part[_bin_of(part) == limit] for part in hashes()])
+    place = wanted - int(up_to[limit] - counts[limit])
+    return int(np.partition(near, place)[place])
+
+
+def _bin_of(hashes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (hashes >> _SHIFT) + _BINS // 2

@@ -28,7 +28,7 @@ class OutputError(SlideError):
     """The output cannot be written."""
 
 
-def write_shard(table: pa.Table, store: Store, name: str) -> int:
+def write_shard(table: pa.Table, store: Store, name: str, rows_per_group: int = ROW_GROUP_SIZE) -> int:
     """Write under another name, then rename: a killed or repeated task leaves no half shard.
 
     On a local disk the shard is synced before it gets its name: a power cut leaves none that is empty. Measured cost:
@@ -38,6 +38,7 @@ def write_shard(table: pa.Table, store: Store, name: str) -> int:
         table: the rows, in their final order.
         store: the staging folder.
         name: of the shard below it.
+        rows_per_group: rows that a reader takes at once.
 
     Returns:
         Size of the file, bytes.
@@ -56,7 +57,7 @@ def write_shard(table: pa.Table, store: Store, name: str) -> int:
             pq.write_table(
                 table,
                 file,
-                row_group_size=ROW_GROUP_SIZE,
+                row_group_size=rows_per_group,
                 use_dictionary=strings,
                 compression=compression,
                 write_statistics=others,

@@ -9,7 +9,6 @@ from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, SparkSession
 
 from cluster.storage import Store
 from preprocessing.grid import Block, Grid, jitter_key, shard_blocks
@@ -101,16 +100,7 @@ class WaveUnits:
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    @property
-    def partitions(self) -> int:
-        """Spark tasks for work that is dealt to them by hash: spare ones, so that few units share a task."""
-        return 2 * len(self)
-
     def at(self, index: int) -> tuple[SlidePlan, int]:
         """The slide of a unit, and the unit's number within the slide."""
         slide = bisect_right(self._ends, index)
         return self.plans[slide], index - (self._ends[slide] - self.plans[slide].shards)
-
-    def frame(self, spark: SparkSession) -> DataFrame:
-        """`id long`, one row and one Spark task a unit."""
-        return spark.range(0, len(self), 1, max(1, len(self)))

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import pandas as pd
-from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
+from preprocessing.draw import Draw, Found, draw
 from preprocessing.extract import extract
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome
@@ -16,7 +14,6 @@ from preprocessing.prepare import prepare
 from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
 from preprocessing.schema import slide_folder
-from preprocessing.selection import select
 from preprocessing.slide_plan import SlidePlan, WaveUnits
 from preprocessing.survey import survey
 from preprocessing.unit_report import Totals, outcome_of, totals_by_slide
@@ -34,7 +31,7 @@ def tile_wave(spark: SparkSession, entries: Sequence[SlideEntry], recipe: Recipe
         table: the patch table.
 
     Returns:
-        One outcome a slide. Memory of the driver: a row per unit of work of the wave.
+        One outcome a slide. Memory of the driver: a report per unit of work of the wave.
     """
     plans, outcomes = prepare(spark, entries, recipe, table.staging)
     if plans:
@@ -49,54 +46,35 @@ def tile_wave(spark: SparkSession, entries: Sequence[SlideEntry], recipe: Recipe
 
 
 def _in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) -> list[Outcome]:
-    totals = totals_by_slide(tile_in_one_pass(spark, units, recipe, staging).toPandas())
+    totals = totals_by_slide(tile_in_one_pass(spark, units, recipe, staging))
     found = [(plan, totals.get(plan.entry.slide_id, Totals())) for plan in units.plans]
     return [outcome_of(plan, total, total.rows, total.rows, _NO_TISSUE) for plan, total in found]
 
 
 def _drawn(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) -> list[Outcome]:
     """Survey all units, draw, and extract what was drawn, from slides whose survey went well."""
-    surveyed = survey(spark, units, recipe, staging).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        reports = _survey_reports(surveyed)
-        good = reports.index[reports["error_type"].isna()].tolist()
-        candidates = surveyed.where(F.col("x").isNotNull() & F.col("slide_id").isin(good))
-        quotas = {plan.entry.slide_id: plan.entry.max_normals for plan in units.plans}
-        chosen = select(candidates, recipe.tiling.sampling, quotas)
-        counted = chosen.groupBy("slide_id").agg(F.count("*").alias("chosen")).toPandas()
-        wanted = dict(zip(counted["slide_id"], counted["chosen"].astype(int), strict=True))
-        written = totals_by_slide(extract(chosen, units, recipe, staging).toPandas())
-    finally:
-        surveyed.unpersist()
-    return [_drawn_outcome(plan, reports, wanted, written) for plan in units.plans]
-
-
-def _survey_reports(surveyed: DataFrame) -> pd.DataFrame:
-    """Per slide: units that reported, seconds, candidates, and the first failure."""
-    first = {name: F.first(name, ignorenulls=True).alias(name) for name in ("error_type", "error", "trace")}
-    is_report = F.col("x").isNull()
-    return (
-        surveyed.groupBy("slide_id")
-        .agg(
-            F.count(F.when(is_report, 1)).alias("units"),
-            F.coalesce(F.sum("seconds"), F.lit(0.0)).alias("seconds"),
-            F.count("x").alias("candidates"),
-            *first.values(),
-        )
-        .toPandas()
-        .set_index("slide_id")
-    )
+    reports = survey(spark, units, recipe, staging)
+    surveyed = totals_by_slide(reports)
+    good = {slide_id for slide_id, total in surveyed.items() if total.failure is None}
+    found = [
+        Found.of(plan.entry, [report for report in reports if report.slide_id == plan.entry.slide_id])
+        for plan in units.plans
+        if plan.entry.slide_id in good
+    ]
+    draws = draw(spark, found, recipe.tiling.sampling, staging)
+    limits = {slide_id: drawn.limit for slide_id, drawn in draws.items() if drawn.limit is not None}
+    drawn_well = {slide_id for slide_id, drawn in draws.items() if drawn.failure is None}
+    numbers = [number for number, report in enumerate(reports) if report.rows and report.slide_id in drawn_well]
+    written = totals_by_slide(extract(spark, units, numbers, limits, recipe, staging))
+    return [_drawn_outcome(plan, surveyed, draws, written) for plan in units.plans]
 
 
 def _drawn_outcome(
-    plan: SlidePlan, reports: pd.DataFrame, wanted: Mapping[str, int], written: Mapping[str, Totals]
+    plan: SlidePlan, surveyed: Mapping[str, Totals], draws: Mapping[str, Draw], written: Mapping[str, Totals]
 ) -> Outcome:
     slide_id = plan.entry.slide_id
-    report = reports.loc[slide_id].to_dict()
-    extracted = written.get(slide_id, Totals())
-    failure = extracted.failure
-    if report["error_type"] is not None:
-        failure = (str(report["error_type"]), str(report["error"]), str(report["trace"]))
-    seconds = extracted.seconds + float(report["seconds"])
-    totals = replace(extracted, units=int(report["units"]), seconds=seconds, failure=failure)
-    return outcome_of(plan, totals, int(report["candidates"]), wanted.get(slide_id, 0), _NO_TISSUE)
+    found, extracted = surveyed[slide_id], written.get(slide_id, Totals())
+    drawn = draws.get(slide_id, Draw(0))
+    failure = found.failure or drawn.failure or extracted.failure
+    totals = replace(extracted, units=found.units, seconds=found.seconds + extracted.seconds, failure=failure)
+    return outcome_of(plan, totals, found.rows, found.positives + drawn.normals, _NO_TISSUE)

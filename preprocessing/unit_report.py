@@ -1,33 +1,47 @@
-"""What a unit of work reports to the driver: one row, whether it went well or not; and their sum over a slide."""
+"""What a unit of work reports to the driver, whether it went well or not; and the sum over a slide."""
 
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-import pandas as pd
 
 from preprocessing.errors import LostPatchesError
 from preprocessing.ledger import Outcome
 from preprocessing.slide_plan import SlidePlan
 
-# `rows` is null where the unit failed.
-REPORT_COLUMNS: Final = (
-    "slide_id string, shard int, rows long, positives long, seconds double, "
-    "error_type string, error string, trace string"
-)
-_NAMES: Final = [column.split()[0] for column in REPORT_COLUMNS.split(", ")]
+
+@dataclass(frozen=True)
+class Failure:
+    """Why something failed: the type of the error, what it says to a person, and its trace."""
+
+    error_type: str
+    error: str
+    trace: str
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        """To be called where the error is handled, which gives the trace."""
+        return cls(type(error).__name__, str(error), traceback.format_exc())
 
 
-def unit_report(slide_id: str, shard: int, rows: int, positives: int, seconds: float) -> pd.DataFrame:
-    """The row of a unit that wrote its rows."""
-    values = [slide_id, shard, rows, positives, seconds, None, None, None]
-    return pd.DataFrame([dict(zip(_NAMES, values, strict=True))])
+@dataclass(frozen=True)
+class UnitReport:
+    """How one unit of work ended.
 
+    Attributes:
+        slide_id: the slide.
+        shard: number of the unit within the slide.
+        rows: found or written.
+        positives: of these.
+        seconds: of work.
+        failure: None where it went well.
+    """
 
-def failure_report(slide_id: str, shard: int, error: Exception) -> pd.DataFrame:
-    """The row of a unit that raised; to be called where the error is handled, which gives the trace."""
-    values = [slide_id, shard, None, None, None, type(error).__name__, str(error), traceback.format_exc()]
-    return pd.DataFrame([dict(zip(_NAMES, values, strict=True))])
+    slide_id: str
+    shard: int
+    rows: int = 0
+    positives: int = 0
+    seconds: float = 0.0
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -38,30 +52,32 @@ class Totals:
         units: that reported, well or not.
         rows, positives: of those that went well.
         seconds: of work.
-        failure: error type, error and trace of the first unit that failed.
+        failure: of the first unit that failed.
     """
 
     units: int = 0
     rows: int = 0
     positives: int = 0
     seconds: float = 0.0
-    failure: tuple[str, str, str] | None = None
+    failure: Failure | None = None
 
 
-def totals_by_slide(reports: pd.DataFrame) -> dict[str, Totals]:
+def totals_by_slide(reports: Sequence[UnitReport]) -> dict[str, Totals]:
     """Add up the reports of a wave, by slide_id."""
-    return {str(slide_id): _total(rows) for slide_id, rows in reports.groupby("slide_id")}
+    of_slide: dict[str, list[UnitReport]] = {}
+    for report in sorted(reports, key=lambda report: report.shard):
+        of_slide.setdefault(report.slide_id, []).append(report)
+    return {slide_id: _total(mine) for slide_id, mine in of_slide.items()}
 
 
-def _total(rows: pd.DataFrame) -> Totals:
-    failed = rows[rows["error_type"].notna()].sort_values("shard")
-    failure = None if failed.empty else _cause(failed.iloc[0])
-    sums = rows[["rows", "positives", "seconds"]].fillna(0).sum()
-    return Totals(len(rows), int(sums["rows"]), int(sums["positives"]), float(sums["seconds"]), failure)
-
-
-def _cause(row: "pd.Series[Any]") -> tuple[str, str, str]:
-    return str(row["error_type"]), str(row["error"]), str(row["trace"])
+def _total(reports: Sequence[UnitReport]) -> Totals:
+    return Totals(
+        units=len(reports),
+        rows=sum(report.rows for report in reports),
+        positives=sum(report.positives for report in reports),
+        seconds=sum(report.seconds for report in reports),
+        failure=next((report.failure for report in reports if report.failure), None),
+    )
 
 
 def outcome_of(plan: SlidePlan, totals: Totals, candidates: int, wanted: int, nothing: str) -> Outcome:
@@ -75,7 +91,8 @@ def outcome_of(plan: SlidePlan, totals: Totals, candidates: int, wanted: int, no
         nothing: what to say of a slide of which nothing was wanted.
     """
     if totals.failure is not None:
-        return Outcome(plan.entry, "failed", plan.facts, *totals.failure, seconds=totals.seconds)
+        why = totals.failure
+        return Outcome(plan.entry, "failed", plan.facts, why.error_type, why.error, why.trace, seconds=totals.seconds)
     if totals.units != plan.shards or totals.rows != wanted:
         lost = f"{totals.rows} of {wanted} rows written, {totals.units} of {plan.shards} units reported; run again"
         return Outcome(plan.entry, "failed", plan.facts, LostPatchesError.__name__, lost, seconds=totals.seconds)

@@ -1,16 +1,17 @@
 """The unit of work is fixed by the recipe: cores, partitions and waves change nothing in the table."""
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from preprocessing.extract import extract
 from preprocessing.inventory import inventory
 from preprocessing.prepare import prepare
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import save_recipe
-from preprocessing.selection import select
 from preprocessing.slide_plan import WaveUnits
 from preprocessing.survey import survey
 from tests.conftest import Command
@@ -39,38 +40,27 @@ def test_one_core_two_cores_and_small_waves_write_the_same_files(
     assert digests(tmp_path / "waves") == one
 
 
-class OtherTasks(WaveUnits):
-    """The same units in another number of Spark tasks."""
-
-    def __init__(self, units: WaveUnits, tasks: int) -> None:
-        super().__init__(units.plans)
-        self.tasks = tasks
-
-    @property
-    def partitions(self) -> int:
-        return self.tasks
-
-    def frame(self, spark: SparkSession) -> DataFrame:
-        return super().frame(spark).repartition(self.tasks)
-
-
-@pytest.mark.parametrize("tasks", [1, 3, 50])
-def test_other_partition_counts_write_the_same_files(
-    spark: SparkSession, small: Recipe, drawn: Path, tmp_path: Path, tasks: int
+@pytest.mark.parametrize("seed", [1, 2])
+def test_units_in_any_order_write_the_same_files(
+    spark: SparkSession, small: Recipe, drawn: Path, tmp_path: Path, seed: int
 ) -> None:
-    """Units of work land in other tasks, several in one task or each alone, in another order."""
+    """Extraction, unit by unit in another order and by other workers than the survey."""
     staging = tmp_path / "staging"
     (staging / "_writing").mkdir(parents=True)
     plans, failed = prepare(spark, inventory(str(drawn), small.tiling, small.seed), small, str(staging))
     assert not failed
     units = WaveUnits(plans)
-    written = {}
-    for name, dealt in (("as the job", units), ("otherwise", OtherTasks(units, tasks))):
-        out = tmp_path / name
-        (out / "patches" / "_writing").mkdir(parents=True)
-        chosen = select(survey(spark, dealt, small, str(staging)).where("x is not null"), small.tiling.sampling)
-        reports = extract(chosen, dealt, small, str(out / "patches")).toPandas()
-        assert reports["error"].isna().all()
-        written[name] = digests(out)
-    assert len(written["otherwise"]) > 6
-    assert written["otherwise"] == written["as the job"]
+    found = survey(spark, units, small, str(staging))
+    in_order = [number for number, report in enumerate(found) if report.rows]
+    shuffled = np.random.default_rng(seed).permutation(in_order).tolist()
+    written = []
+    for numbers in (in_order, shuffled):
+        reports = extract(spark, units, numbers, {}, small, str(staging))
+        assert [(report.slide_id, report.shard) for report in reports] == [
+            (found[number].slide_id, found[number].shard) for number in numbers
+        ]
+        assert not [report.failure for report in reports if report.failure]
+        written.append(digests(staging, "split=train"))
+        shutil.rmtree(staging / "split=train")
+    assert len(written[0]) > 6
+    assert written[0] == written[1]
