@@ -16,7 +16,7 @@ from inference.predict import PREDICTIONS, prediction_recipe
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.label_rule import label_windows
 from preprocessing.labels import Truth, open_truth
-from preprocessing.readers.opening import open_slide
+from preprocessing.readers.opening import read_info
 from preprocessing.recipe import Recipe
 from preprocessing.scales import resolve_scales, slide_mpp
 from training.card import ModelCard
@@ -57,8 +57,7 @@ def judged_slides(predictions: Store, entries: Sequence[SlideEntry], recipe: Rec
         folder = f"{PREDICTIONS}/slide_id={entry.slide_id}"
         if not predictions.exists(folder):
             continue
-        with open_slide(entry.path) as slide:
-            info = slide.info
+        info = read_info(entry.path)
         mpp, _ = slide_mpp(info, entry.mpp, tiling)
         downsample = resolve_scales(info, mpp, tiling)[0].downsample
         with open_truth(entry, info, downsample, tiling.labels) as truth:

@@ -14,7 +14,7 @@ from preprocessing.errors import AnnotationError, SlideError
 from preprocessing.mask_values import MaskValues
 from preprocessing.polygon_raster import BurnOrder, burn
 from preprocessing.readers.base import Reader, SlideInfo
-from preprocessing.readers.opening import open_slide
+from preprocessing.readers.opening import known_choice, open_slide
 from preprocessing.slide_entry import SlideEntry
 from preprocessing.tiling_settings import Labels
 
@@ -178,7 +178,7 @@ def _regions(path: str, fingerprint: str, labels: str) -> tuple[Region, ...]:
 
 def _open_mask(path: str) -> Reader:
     try:
-        return open_slide(path)
+        return open_slide(path, known_choice(path))  # a mask is opened for every unit of its slide
     except SlideError as error:
         raise AnnotationError(f"mask: {error}") from error
 

@@ -22,7 +22,7 @@ from preprocessing.isolation import isolated
 from preprocessing.ledger import Outcome, failed_by
 from preprocessing.mask_file import write_mask
 from preprocessing.readers.base import Reader
-from preprocessing.readers.opening import choose_reader, open_slide
+from preprocessing.readers.opening import open_proved
 from preprocessing.readers.thumbnail import slide_thumbnail
 from preprocessing.recipe import Recipe
 from preprocessing.scaled_slide import ScaledSlide
@@ -32,7 +32,7 @@ from preprocessing.slide_plan import TISSUE_MASK, SlidePlan, grid_of
 from preprocessing.stain.normalization import StainProfile, estimate_stain
 from preprocessing.tiling_settings import Tiling
 from preprocessing.tissue_rules.otsu import otsu_tissue
-from preprocessing.tissue_rules.thumbnail_mask import thumbnail_tissue
+from preprocessing.tissue_rules.thumbnail_mask import slide_tissue, thumbnail_tissue
 
 _MOST_SHARDS = 100_000  # of one slide; the largest real ones make a few thousand
 
@@ -64,8 +64,8 @@ def _look(entry: SlideEntry, recipe: Recipe, staging: str) -> SlidePlan | Outcom
     try:
         with ExitStack() as opened:
             opened.enter_context(isolated(entry.slide_id, "prepare", staging))
-            choice = choose_reader(entry.path)
-            slide = opened.enter_context(open_slide(entry.path, choice))
+            slide, choice = open_proved(entry.path)
+            opened.enter_context(slide)
             mpp, source = slide_mpp(slide.info, entry.mpp, recipe.tiling)
             facts = SlideFacts(slide.info, choice.name, choice.note, mpp, source)
             scales = resolve_scales(slide.info, mpp, recipe.tiling)
@@ -126,8 +126,8 @@ def _look_at_thumbnail(slide: Reader, mpp: float | None, tiling: Tiling) -> _See
         return _Seen()
     thumbnail = slide_thumbnail(slide, mpp)
     of_pixel = None if mpp is None else mpp * thumbnail.downsample
-    tissue = thumbnail_tissue(thumbnail.rgb, of_pixel, tiling.tissue)
     if not stained:
-        return _Seen(tissue, thumbnail.downsample)
+        return _Seen(slide_tissue(thumbnail, of_pixel, tiling.tissue), thumbnail.downsample)
+    tissue = thumbnail_tissue(thumbnail.rgb, of_pixel, tiling.tissue)
     stain = estimate_stain(thumbnail.rgb, otsu_tissue(thumbnail.rgb, of_pixel), tiling.stain)
     return _Seen(tissue, None if tissue is None else thumbnail.downsample, stain)

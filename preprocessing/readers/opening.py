@@ -1,17 +1,19 @@
 """Which reader a slide gets. The only place that picks."""
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from preprocessing.errors import SlideError, SlideOpenError
-from preprocessing.readers.base import Reader
+from preprocessing.readers.base import Reader, SlideInfo
 from preprocessing.readers.direct_reader import DirectReader
 from preprocessing.readers.flat_reader import FlatReader
-from preprocessing.readers.openslide_reader import OpenSlideReader
-from preprocessing.readers.proof import equals_openslide
+from preprocessing.readers.openslide_reader import CACHE_BYTES, OpenSlideReader
+from preprocessing.readers.proof import OPENSLIDE_CACHE_BYTES, equals_openslide
 from preprocessing.readers.tile_index import NotDirectError
 
 ReaderName = Literal["direct", "openslide", "flat"]
@@ -35,13 +37,18 @@ class ReaderChoice:
     note: str = ""
 
 
-def choose_reader(path: str) -> ReaderChoice:
-    """Pick the fastest reader that is right for a slide: direct where it is proved equal to OpenSlide, OpenSlide, flat.
+def open_proved(path: str) -> tuple[Reader, ReaderChoice]:
+    """Open a slide with the fastest reader that is right for it.
 
-    A slide is what OpenSlide opens; an image that it refuses is read flat.
+    Direct where that is proved equal to OpenSlide, else OpenSlide; an image that OpenSlide refuses is read flat. The
+    reader that was on trial is handed on, so the slide is opened once by each, and what the proof decoded need not be
+    decoded again.
 
     Args:
         path: of the file, plain or `file://`.
+
+    Returns:
+        The reader, to be closed by the caller, and how the slide is opened the next time without a proof.
 
     Raises:
         SlideOpenError: no reader opens it.
@@ -50,19 +57,38 @@ def choose_reader(path: str) -> ReaderChoice:
     try:
         openslide = OpenSlideReader(local)
     except SlideOpenError as refusal:
-        if Path(local).is_file() and not os.access(local, os.R_OK):
-            raise SlideOpenError(f"{local} may not be read: permission denied; ask its owner") from refusal
-        if not Path(local).is_file():
-            raise SlideOpenError(f"{local} {'is no file' if Path(local).exists() else 'does not exist'}") from refusal
-        try:
-            FlatReader(local).close()
-        except SlideOpenError as flat_refusal:
-            reasons = f"OpenSlide: {_reason(refusal, local)}; flat: {_reason(flat_refusal, local)}"
-            raise SlideOpenError(f"{local} opens neither as a slide nor as a flat image ({reasons})") from refusal
-        return ReaderChoice("flat", "no format that OpenSlide knows")
-    with openslide:
-        note = _why_not_direct(local, openslide)
-    return ReaderChoice("direct") if note is None else ReaderChoice("openslide", note)
+        return _open_flat(local, refusal), ReaderChoice("flat", "no format that OpenSlide knows")
+    with ExitStack() as unless_chosen:
+        unless_chosen.enter_context(openslide)
+        openslide.limit_cache(OPENSLIDE_CACHE_BYTES)
+        direct = _direct_or_why_not(local, openslide)
+        if isinstance(direct, DirectReader):
+            return direct, ReaderChoice("direct")
+        openslide.limit_cache(CACHE_BYTES)
+        unless_chosen.pop_all()
+    return openslide, ReaderChoice("openslide", direct)
+
+
+def choose_reader(path: str) -> ReaderChoice:
+    """Which reader `open_proved` takes; arguments and errors are the same."""
+    reader, choice = open_proved(path)
+    reader.close()
+    return choice
+
+
+def known_choice(path: str) -> ReaderChoice:
+    """As `choose_reader`, for a file that is opened again and again: judged once in a process, unless it changes."""
+    try:
+        state = Path(local_path(path)).stat()
+    except OSError:
+        return choose_reader(path)  # which says what is wrong
+    return _choice_of(path, (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+
+
+@lru_cache(maxsize=64)  # of a few hundred bytes each
+def _choice_of(path: str, state: tuple[int, ...]) -> ReaderChoice:
+    del state  # it is there to tell one file from a later one
+    return choose_reader(path)
 
 
 def open_slide(path: str, choice: ReaderChoice | None = None) -> Reader:
@@ -75,8 +101,25 @@ def open_slide(path: str, choice: ReaderChoice | None = None) -> Reader:
     Raises:
         SlideOpenError: the reader does not open it.
     """
-    chosen = choice or choose_reader(path)
-    return _READERS[chosen.name](local_path(path))
+    return open_proved(path)[0] if choice is None else _READERS[choice.name](local_path(path))
+
+
+def read_info(path: str) -> SlideInfo:
+    """What a slide says of itself, without a proof: OpenSlide's word, which a direct reader has to agree with.
+
+    Args:
+        path: of the file, plain or `file://`.
+
+    Raises:
+        SlideOpenError: no reader opens it.
+    """
+    local = local_path(path)
+    try:
+        reader: Reader = OpenSlideReader(local)
+    except SlideOpenError as refusal:
+        reader = _open_flat(local, refusal)
+    with reader:
+        return reader.info
 
 
 def local_path(path: str) -> str:
@@ -95,16 +138,33 @@ def local_path(path: str) -> str:
     return unquote(urlsplit(path.replace("?", "%3F").replace("#", "%23")).path)
 
 
-def _why_not_direct(path: str, openslide: OpenSlideReader) -> str | None:
-    """The reason against direct reading in a few words, None where there is none."""
+def _open_flat(path: str, refusal: SlideOpenError) -> FlatReader:
+    """Open what OpenSlide refused as a flat image, or say why nothing opens it."""
+    if Path(path).is_file() and not os.access(path, os.R_OK):
+        raise SlideOpenError(f"{path} may not be read: permission denied; ask its owner") from refusal
+    if not Path(path).is_file():
+        raise SlideOpenError(f"{path} {'is no file' if Path(path).exists() else 'does not exist'}") from refusal
     try:
-        with DirectReader(path) as direct:
+        return FlatReader(path)
+    except SlideOpenError as flat_refusal:
+        reasons = f"OpenSlide: {_reason(refusal, path)}; flat: {_reason(flat_refusal, path)}"
+        raise SlideOpenError(f"{path} opens neither as a slide nor as a flat image ({reasons})") from refusal
+
+
+def _direct_or_why_not(path: str, openslide: OpenSlideReader) -> DirectReader | str:
+    """The direct reader, open, where it is proved equal to OpenSlide; else the reason against it in a few words."""
+    try:
+        with ExitStack() as unless_equal:
+            direct = unless_equal.enter_context(DirectReader(path))
             difference = equals_openslide(direct, openslide)
+            if difference is None:
+                unless_equal.pop_all()
+                return direct
     except NotDirectError as refusal:
         return str(refusal)
     except SlideError as error:
         return _reason(error, path)
-    return None if difference is None else difference.removeprefix(f"{path}: ")
+    return difference.removeprefix(f"{path}: ")
 
 
 def _reason(error: SlideError, path: str) -> str:

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from preprocessing.errors import SlideOpenError, SlideReadError
 from preprocessing.readers.base import Reader, SlideInfo
 
+CACHE_BYTES = 32 << 20
+"""Decoded tiles that OpenSlide keeps by itself."""
+
 
 class OpenSlideReader(Reader):
     """A slide that OpenSlide opens.
@@ -40,6 +43,13 @@ class OpenSlideReader(Reader):
             objective_power=_number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
             vendor=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
         )
+
+    def limit_cache(self, size: int) -> None:
+        """Keep at most `size` bytes of decoded tiles from now on (`CACHE_BYTES` before); those kept so far go.
+
+        Tiles are read faster where little is kept, since memory that was just given back is used again.
+        """
+        self._handle.set_cache(openslide.OpenSlideCache(size))
 
     def _read_inside(self, level: int, x: int, y: int, width: int, height: int, background: int) -> NDArray[np.uint8]:
         downsample = self.info.downsamples[level]
