@@ -55,7 +55,8 @@ def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, staging: str) -> No
     truth = truth_outlines(entry, recipe.tiling.labels)
     picture = heatmap_png(title, thumbnail, size, heatmap, truth, lesions)
     store.write_bytes(picture, HEATMAP.format(entry.slide_id))
-    write_shard(score.table(), store, SCORE.format(entry.slide_id))
+    scores = score.table()
+    write_shard([scores], scores.schema, store, SCORE.format(entry.slide_id))
     store.write_bytes(lesions_csv(entry.slide_id, lesions), LESIONS.format(entry.slide_id))
 
 

@@ -85,7 +85,7 @@ def _predict_unit(
     xy = to_level_0(np.concatenate([origins for origins, _ in judged]), plan.scales[0].downsample)
     columns = [xy[:, 0], xy[:, 1], probability, [model_id] * len(xy)]
     table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTION_SCHEMA)
-    write_shard(table, Store(staging), f"slide_id={slide_id}/part-{shard:05d}.parquet")
+    write_shard([table], PREDICTION_SCHEMA, Store(staging), f"slide_id={slide_id}/part-{shard:05d}.parquet")
     written.add(len(table))
     positives = int((probability >= recipe.inference.threshold).sum())
     return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started)

@@ -103,7 +103,7 @@ def keep_candidates(table: pa.Table, staging: str, slide_id: str, shard: int) ->
         OutputFullError: no space left.
         OutputError: the output cannot be written for another reason.
     """
-    write_shard(table, Store(staging), _name(slide_id, shard), rows_per_group=max(1, len(table)))
+    write_shard([table], table.schema, Store(staging), _name(slide_id, shard))
 
 
 def kept_candidates(staging: str, slide_id: str, shard: int, columns: Sequence[str] | None = None) -> pa.Table:

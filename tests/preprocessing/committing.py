@@ -95,7 +95,7 @@ def _do_slide(entry: SlideEntry, table: SlideTable, recipe_id: str) -> Outcome:
         return Outcome(entry, "empty")
     for label in (0, 1):
         rows = pa.table({"x": [1, 2, 3], "recipe_id": [recipe_id] * 3, "slide": [entry.fingerprint] * 3})
-        write_shard(rows, store, f"{folder}/{label_folder(label)}/part-00000.parquet")
+        write_shard([rows], rows.schema, store, f"{folder}/{label_folder(label)}/part-00000.parquet")
     if entry.slide_id == "torn" and recipe_id != "a":
         return Outcome(entry, "failed", error_type="SlideReadError", error="torn")
     for companion in COMPANIONS:

@@ -87,15 +87,16 @@ def test_shard_that_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> No
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
     try:
         with pytest.raises(OutputFullError, match="free some and run again"):
-            write_shard(table, store, "label=0/part-00000.parquet")
+            write_shard([table], table.schema, store, "label=0/part-00000.parquet")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert store.files() == []
 
 
 def test_worker_of_an_ended_job_does_not_bring_its_staging_back(tmp_path: Path) -> None:
+    table = pa.table({"x": [1]})
     with pytest.raises(OutputError, match="cannot be written"):
-        write_shard(pa.table({"x": [1]}), Store(str(tmp_path / "cleared")), "label=0/part-00000.parquet")
+        write_shard([table], table.schema, Store(str(tmp_path / "cleared")), "label=0/part-00000.parquet")
     assert list(tmp_path.iterdir()) == []
 
 

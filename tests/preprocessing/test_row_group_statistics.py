@@ -48,7 +48,9 @@ def long_file(small: Recipe, tmp_path: Path) -> Path:
     }
     arrays = [pa.array(columns[field.name], from_pandas=True).cast(field.type) for field in schema]
     (tmp_path / "_writing").mkdir()
-    write_shard(pa.Table.from_arrays(arrays, schema=schema), Store(str(tmp_path)), "unit/part-00000.parquet")
+    table = pa.Table.from_arrays(arrays, schema=schema)
+    groups = [table.slice(start, ROW_GROUP_SIZE) for start in range(0, rows, ROW_GROUP_SIZE)]
+    write_shard(groups, schema, Store(str(tmp_path)), "unit/part-00000.parquet")
     return tmp_path / "unit" / "part-00000.parquet"
 
 
