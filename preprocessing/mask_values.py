@@ -1,7 +1,7 @@
 """What the pixels of a mask image mean: labels, or one class as 0/1 or 0/255."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from preprocessing.errors import AnnotationError
 from preprocessing.readers.base import Reader
+from preprocessing.readers.opening import FileState, file_state, known_choice, open_slide
 
 HALF: Final = 128
 """In a 0/255 mask, the value from which a pixel is annotated: lossy compression blurs its edges, and the levels of a
@@ -81,11 +82,25 @@ class MaskValues:
 
     @cached_property
     def _reaches_255(self) -> bool:
-        last = len(self.mask.info.level_sizes) - 1
-        width, height = self.mask.info.level_sizes[last]
-        if width * height > _OVERVIEW:
-            return False
-        return bool((self.mask.read(last, 0, 0, width, height, background=0) >= HALF).any())
+        state = file_state(self.mask.path)
+        return _overview_reaches_half(self.mask) if state is None else _known_to_reach_half(self.mask.path, state)
+
+
+@lru_cache(maxsize=64)  # of a few hundred bytes each
+def _known_to_reach_half(path: str, state: FileState) -> bool:
+    """`_overview_reaches_half` of a file, read once for all units of its slide unless the file changes."""
+    del state  # it is there to tell one file from a later one
+    with open_slide(path, known_choice(path)) as mask:
+        return _overview_reaches_half(mask)
+
+
+def _overview_reaches_half(mask: Reader) -> bool:
+    """Whether the coarsest level shows that the mask is 0/255. Memory: about 6 bytes a pixel of it, 400 MB at most."""
+    last = len(mask.info.level_sizes) - 1
+    width, height = mask.info.level_sizes[last]
+    if width * height > _OVERVIEW:
+        return False
+    return bool((mask.read(last, 0, 0, width, height, background=0) >= HALF).any())
 
 
 def _listed(values: NDArray[np.uint8]) -> str:

@@ -16,6 +16,7 @@ from preprocessing.readers.openslide_reader import CACHE_BYTES, OpenSlideReader
 from preprocessing.readers.proof import OPENSLIDE_CACHE_BYTES, equals_openslide
 from preprocessing.readers.tile_index import NotDirectError
 
+FileState = tuple[int, ...]
 ReaderName = Literal["direct", "openslide", "flat"]
 _READERS: dict[ReaderName, type[DirectReader] | type[OpenSlideReader] | type[FlatReader]] = {
     "direct": DirectReader,
@@ -78,15 +79,21 @@ def choose_reader(path: str) -> ReaderChoice:
 
 def known_choice(path: str) -> ReaderChoice:
     """As `choose_reader`, for a file that is opened again and again: judged once in a process, unless it changes."""
+    state = file_state(path)
+    return choose_reader(path) if state is None else _choice_of(path, state)  # what is not there is said so
+
+
+def file_state(path: str) -> FileState | None:
+    """What changes when a file is written again or replaced; None where there is no file."""
     try:
-        state = Path(local_path(path)).stat()
+        now = Path(local_path(path)).stat()
     except OSError:
-        return choose_reader(path)  # which says what is wrong
-    return _choice_of(path, (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+        return None
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 @lru_cache(maxsize=64)  # of a few hundred bytes each
-def _choice_of(path: str, state: tuple[int, ...]) -> ReaderChoice:
+def _choice_of(path: str, state: FileState) -> ReaderChoice:
     del state  # it is there to tell one file from a later one
     return choose_reader(path)
 
