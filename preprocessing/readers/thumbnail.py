@@ -1,6 +1,8 @@
 """A slide made small: for finding tissue, and for people. Area-averaged, in bounded memory whatever the slide."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, floor
 
 import numpy as np
@@ -13,20 +15,84 @@ GUESSED_DOWNSAMPLE = 32.0
 """Taken where the resolution is not known: 8 micrometers a pixel on a slide scanned at 40x."""
 FINE_ENOUGH = 1500
 """Longer side, pixels, that a thumbnail keeps where its resolution is but guessed: a small image keeps its detail."""
+_BLOCK_ROWS = 1024
+_LEAST_ROWS = 512  # tiles are that high at the most, and none is to be decoded twice
+_STRIP_PIXELS = 1 << 20
 _BLOCK_PIXELS = 1 << 22
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Thumbnail:
-    """A whole slide, made small.
+    """A whole slide, made small; its pixels are read when asked for, while the slide is open.
 
     Attributes:
-        rgb: (h, w, 3) uint8, on white.
-        downsample: level-0 pixels per thumbnail pixel.
+        slide: it is made of.
+        level: of the slide that is read.
+        factor: side, pixels of that level, of the squares that are averaged.
     """
 
-    rgb: NDArray[np.uint8]
-    downsample: float
+    slide: Reader
+    level: int
+    factor: int
+
+    @property
+    def downsample(self) -> float:
+        """Level-0 pixels per thumbnail pixel."""
+        return self.slide.info.downsamples[self.level] * self.factor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, pixels; at the right and lower rim the average is over what is left of a square."""
+        width, height = self.slide.info.level_sizes[self.level]
+        return ceil(height / self.factor), ceil(width / self.factor)
+
+    @cached_property
+    def rgb(self) -> NDArray[np.uint8]:
+        """All of it, (h, w, 3) uint8, on white; read once and kept.
+
+        Raises:
+            SlideReadError: the pixels are damaged.
+
+        Memory: the thumbnail, and that of `strips`.
+        """
+        whole = np.empty((*self.shape, 3), np.uint8)
+        top = 0
+        for strip in self.strips():
+            whole[top : top + len(strip)] = strip
+            top += len(strip)
+        return whole
+
+    def strips(self) -> Iterator[NDArray[np.uint8]]:
+        """The same from top to bottom, never whole: every call reads the slide.
+
+        Yields:
+            (any, w, 3) uint8, on white; to be read only.
+
+        Raises:
+            SlideReadError: the pixels are damaged.
+
+        Memory: a strip of about a million pixels (or 512 rows, 12 MB for the widest), a block of the level of up to 4
+        million (12 MB), and the reader's own; nothing that grows with the slide.
+        """
+        rows = max(1, _BLOCK_ROWS // self.factor)
+        if rows * self.shape[1] > _STRIP_PIXELS:
+            rows = max(1, _LEAST_ROWS // self.factor)
+        for top in range(0, self.shape[0], rows):
+            yield self._strip(top * self.factor, rows * self.factor)
+
+    def _strip(self, y: int, rows: int) -> NDArray[np.uint8]:
+        """Rows of the level, averaged; they are read block by block."""
+        width, height = self.slide.info.level_sizes[self.level]
+        rows = min(rows, height - y)
+        columns = self.factor * max(1, _BLOCK_PIXELS // (max(rows, self.factor) * self.factor))
+        if width <= columns:
+            return _reduced(self.slide.read(self.level, 0, y, width, rows), self.factor)
+        strip = np.empty((ceil(rows / self.factor), self.shape[1], 3), np.uint8)
+        for x in range(0, width, columns):
+            part = _reduced(self.slide.read(self.level, x, y, min(columns, width - x), rows), self.factor)
+            left = x // self.factor
+            strip[:, left : left + part.shape[1]] = part
+        return strip
 
 
 def slide_thumbnail(slide: Reader, mpp: float | None, target_mpp: float = 8.0, longest: int = 8192) -> Thumbnail:
@@ -41,17 +107,15 @@ def slide_thumbnail(slide: Reader, mpp: float | None, target_mpp: float = 8.0, l
         target_mpp: wanted micrometers per thumbnail pixel.
         longest: bound of the longer side, pixels, which goes before all else.
 
-    Raises:
-        SlideReadError: the pixels are damaged.
-
-    Memory: the thumbnail, a block of 12 MB, and the reader's own.
+    Returns:
+        The thumbnail, of which nothing is read yet.
     """
     guessed = min(GUESSED_DOWNSAMPLE, max(slide.info.level_sizes[0]) / FINE_ENOUGH)
     wanted = max(1.0, guessed if mpp is None else target_mpp / mpp)
     level = _coarsest_level(slide, wanted)
     downsample = slide.info.downsamples[level]
     factor = max(1, floor(wanted / downsample + 1e-3), ceil(max(slide.info.level_sizes[level]) / longest))
-    return Thumbnail(_averaged(slide, level, factor), downsample * factor)
+    return Thumbnail(slide, level, factor)
 
 
 def slide_picture(slide: Reader, longest: int) -> NDArray[np.uint8]:
@@ -60,13 +124,13 @@ def slide_picture(slide: Reader, longest: int) -> NDArray[np.uint8]:
     Raises:
         SlideReadError: the pixels are damaged.
 
-    Memory: up to 4 times the picture, a block of 12 MB, and the reader's own.
+    Memory: up to 4 times the picture, 24 MB, and the reader's own.
     """
     width, height = slide.info.level_sizes[0]
     wanted = max(1.0, max(width, height) / longest)
     level = _coarsest_level(slide, wanted)
     factor = max(1, floor(max(slide.info.level_sizes[level]) / (2 * longest)))  # the rest, at least half, by fractions
-    picture = Image.fromarray(_averaged(slide, level, factor))
+    picture = Image.fromarray(Thumbnail(slide, level, factor).rgb)
     size = (max(1, round(width / wanted)), max(1, round(height / wanted)))
     return np.asarray(picture.resize(size, Image.Resampling.BOX) if size != picture.size else picture)
 
@@ -77,16 +141,6 @@ def _coarsest_level(slide: Reader, wanted: float) -> int:
     return max(fine, key=lambda number: slide.info.downsamples[number], default=0)
 
 
-def _averaged(slide: Reader, level: int, factor: int) -> NDArray[np.uint8]:
-    """A level, averaged over squares of `factor` pixels; at the right and lower rim over what is left of them."""
-    width, height = slide.info.level_sizes[level]
-    small = np.empty((ceil(height / factor), ceil(width / factor), 3), np.uint8)
-    block_height = factor * max(1, 1024 // factor)
-    block_width = factor * max(1, _BLOCK_PIXELS // (block_height * factor))
-    for y in range(0, height, block_height):
-        for x in range(0, width, block_width):
-            block = slide.read(level, x, y, min(block_width, width - x), min(block_height, height - y))
-            part = np.asarray(Image.fromarray(block).reduce(factor))
-            top, left = y // factor, x // factor
-            small[top : top + part.shape[0], left : left + part.shape[1]] = part
-    return small
+def _reduced(block: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """The means of squares, of what is left of them at the rims, rounded as Pillow rounds them."""
+    return block if factor == 1 else np.asarray(Image.fromarray(block).reduce(factor))

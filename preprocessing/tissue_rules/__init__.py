@@ -1,1 +1,1 @@
-"""What is tissue: one module a rule, all on plain arrays; `thumbnail_mask` alone picks by name."""
+"""What is tissue: one module a rule, all on plain arrays; `thumbnail_mask` alone picks by name and knows slides."""

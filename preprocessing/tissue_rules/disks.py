@@ -1,10 +1,13 @@
 """Growing and shrinking masks by disks, fast: the disk is taken row by row, as bytes."""
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from preprocessing.tissue_rules.strips import strips
 
 _BYTE_RADIUS: Final = 127  # up to here a distance and the longest step together fit a byte
 
@@ -21,17 +24,9 @@ def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
         radius: pixels, from 0.
 
     Returns:
-        (h, w) bool. Memory: 4 bytes a pixel, 7 for a radius above 127.
+        (h, w) bool. Memory: 1 byte a pixel, and strips.
     """
-    if radius == 0:
-        return mask.copy()
-    away = _steps_along_rows(mask, radius)
-    grown = away <= radius
-    for dy in range(1, min(radius, len(mask) - 1) + 1):
-        near = away <= math.isqrt(radius * radius - dy * dy)
-        grown[dy:] |= near[:-dy]
-        grown[:-dy] |= near[dy:]
-    return grown
+    return _by_strips(mask, radius, lambda strip: _dilated(strip, radius))
 
 
 def erode(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
@@ -42,9 +37,9 @@ def erode(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
         radius: pixels, from 0.
 
     Returns:
-        (h, w) bool. Memory: 5 bytes a pixel, 8 for a radius above 127.
+        (h, w) bool. Memory: 1 byte a pixel, and strips.
     """
-    return ~dilate(~mask, radius)
+    return _by_strips(mask, radius, lambda strip: ~_dilated(~strip, radius))
 
 
 def close(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
@@ -55,9 +50,31 @@ def close(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
         radius: pixels, from 0.
 
     Returns:
-        (h, w) bool. Memory: 5 bytes a pixel, 8 for a radius above 127.
+        (h, w) bool. Memory: 1 byte a pixel, and strips.
     """
-    return erode(dilate(mask, radius), radius)
+    return _by_strips(mask, 2 * radius, lambda strip: ~_dilated(~_dilated(strip, radius), radius))
+
+
+def _by_strips(
+    mask: NDArray[np.bool_], halo: int, change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
+    """Change a mask strip by strip, which see so many rows more above and below as the change reaches."""
+    changed = np.empty_like(mask)
+    for rows, seen in strips(mask.shape, halo):
+        changed[rows] = change(mask[seen])[rows.start - seen.start :][: rows.stop - rows.start]
+    return changed
+
+
+def _dilated(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    if radius == 0:
+        return mask
+    away = _steps_along_rows(mask, radius)
+    grown = away <= radius
+    for dy in range(1, min(radius, len(mask) - 1) + 1):
+        near = away <= math.isqrt(radius * radius - dy * dy)
+        grown[dy:] |= near[:-dy]
+        grown[:-dy] |= near[dy:]
+    return grown
 
 
 def _steps_along_rows(mask: NDArray[np.bool_], radius: int) -> NDArray[np.uint8 | np.uint16]:

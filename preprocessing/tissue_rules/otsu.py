@@ -1,15 +1,17 @@
 """Otsu's threshold on the saturation of the thumbnail: stained tissue against glass."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-from preprocessing.tissue_rules.color import SATURATION_FLOOR, saturation, value_and_chroma
+from preprocessing.tissue_rules.color import SATURATION_FLOOR, saturation_plane
 from preprocessing.tissue_rules.disks import close
 from preprocessing.tissue_rules.pieces import large_pieces, without_small_holes
 from preprocessing.tissue_rules.sizes import area_pixels, pixels
+from preprocessing.tissue_rules.strips import strips
 
 _TINT_OF_GLASS: Final = 0.1
 _ABOVE_GLASS: Final = 0.07
@@ -30,12 +32,32 @@ def otsu_tissue(thumbnail: NDArray[np.uint8], mpp: float | None) -> NDArray[np.b
         mpp: micrometers per pixel of the thumbnail.
 
     Returns:
-        (h, w) bool. Memory: 10 bytes a pixel.
+        (h, w) bool. Memory: 2 bytes a pixel.
     """
-    smooth = median_of_nine(saturation(*value_and_chroma(thumbnail)))
-    closed = close(smooth > 255 * saturation_threshold(smooth), pixels(_CLOSING_UM, mpp))
-    large = large_pieces(closed, area_pixels(_LEAST_PIECE_UM, mpp))
-    return without_small_holes(large, area_pixels(_LARGEST_HOLE_UM, mpp))
+    return otsu_tissue_of_strips(thumbnail.shape[:2], [thumbnail], mpp)
+
+
+def otsu_tissue_of_strips(
+    shape: tuple[int, ...], rgb_strips: Iterable[NDArray[np.uint8]], mpp: float | None
+) -> NDArray[np.bool_]:
+    """`otsu_tissue` of a thumbnail that comes in pieces and is never whole.
+
+    Args:
+        shape: height and width of the thumbnail.
+        rgb_strips: its rows from top to bottom, (any, w, 3) uint8 each; gone through once.
+        mpp: as for `otsu_tissue`.
+
+    Returns:
+        (h, w) bool. Memory: 2 bytes a pixel, 12 for each run of a row (some hundred pixels), and what makes the pieces.
+    """
+    smooth = median_of_nine(saturation_plane(shape, rgb_strips))
+    levels = np.arange(256, dtype=np.uint8)
+    lowest = np.argmax(levels > 255 * saturation_threshold(smooth)).astype(np.uint8)
+    mask = np.greater_equal(smooth, lowest, out=smooth.view(np.bool_))  # takes the place of the plane
+    del smooth
+    mask = close(mask, pixels(_CLOSING_UM, mpp))
+    mask = large_pieces(mask, area_pixels(_LEAST_PIECE_UM, mpp))
+    return without_small_holes(mask, area_pixels(_LARGEST_HOLE_UM, mpp))
 
 
 def saturation_threshold(saturations: NDArray[np.uint8]) -> float:
@@ -51,7 +73,9 @@ def saturation_threshold(saturations: NDArray[np.uint8]) -> float:
     Returns:
         0.07 to 0.17, share of full saturation; what is above is tissue.
     """
-    counts = np.bincount(saturations.ravel(), minlength=256)
+    counts = np.zeros(256, np.int64)
+    for rows, _ in strips(saturations.shape):  # a count takes 8 bytes a pixel
+        counts += np.bincount(saturations[rows].ravel(), minlength=256)
     if np.count_nonzero(counts) < 2:
         return SATURATION_FLOOR
     levels = np.arange(256)
@@ -72,11 +96,10 @@ def median_of_nine(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns:
         (h, w) uint8. Memory: 1 byte a pixel, and strips.
     """
-    framed = np.pad(plane, 1, mode="symmetric")
     out = np.empty_like(plane)
-    rows = max(1, (1 << 17) // max(1, plane.shape[1]))
-    for top in range(0, len(plane), rows):
-        out[top : top + rows] = _median_of_strip(framed[top : top + rows + 2])
+    for rows, seen in strips(plane.shape, 1):
+        above, below = 1 - (rows.start - seen.start), 1 - (seen.stop - rows.stop)
+        out[rows] = _median_of_strip(np.pad(plane[seen], ((above, below), (1, 1)), mode="symmetric"))
     return out
 
 

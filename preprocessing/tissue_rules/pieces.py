@@ -4,9 +4,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-_DIAGONALS_TOO: Final = np.ones((3, 3), bool)
+from preprocessing.tissue_rules.runs import Rows, find_runs
+
+_DIAGONALS_TOO: Final = 1
+_SIDES_ONLY: Final = 0
 
 
 def large_pieces(mask: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
@@ -17,34 +19,30 @@ def large_pieces(mask: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
         least: pixels.
 
     Returns:
-        (h, w) bool. Memory: 5 bytes a pixel.
+        (h, w) bool. Memory: 1 byte a pixel, and the runs of the mask, see `find_runs`.
     """
-    if not mask.any():
-        return np.zeros_like(mask)
-    labels, count = ndimage.label(mask, _DIAGONALS_TOO)
-    kept = np.bincount(labels[mask], minlength=count + 1) >= least
-    kept[0] = False
-    return kept[labels]
+    runs = find_runs(mask.shape, lambda rows: mask[rows], _DIAGONALS_TOO)
+    return runs.painted(runs.sizes() >= least)
 
 
-def pieces_around(mask: NDArray[np.bool_], seeds: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+def pieces_around(shape: tuple[int, ...], mask: Rows, seeds: Rows, least: int) -> NDArray[np.bool_]:
     """The pieces (8-connected) that hold a seed of at least so many pixels, joined, too.
 
     Args:
-        mask: (h, w) bool.
-        seeds: (h, w) bool, within `mask`.
+        shape: height and width of both masks.
+        mask: gives its rows.
+        seeds: gives its rows, within those of `mask`.
         least: pixels.
 
     Returns:
-        (h, w) bool. Memory: 6 bytes a pixel.
+        (h, w) bool. Memory: 1 byte a pixel, and the runs of both masks, see `find_runs`.
     """
-    sure = large_pieces(seeds, least)
+    sown = find_runs(shape, seeds, _DIAGONALS_TOO)
+    sure = (sown.sizes() >= least)[sown.pieces]
     if not sure.any():
-        return sure
-    labels, count = ndimage.label(mask, _DIAGONALS_TOO)
-    kept = np.zeros(count + 1, bool)
-    kept[labels[sure]] = True
-    return kept[labels]
+        return np.zeros(shape, bool)
+    runs = find_runs(shape, mask, _DIAGONALS_TOO)
+    return runs.painted(runs.holding(sown.starts[sure]))
 
 
 def without_small_holes(mask: NDArray[np.bool_], below: int) -> NDArray[np.bool_]:
@@ -55,10 +53,9 @@ def without_small_holes(mask: NDArray[np.bool_], below: int) -> NDArray[np.bool_
         below: pixels.
 
     Returns:
-        (h, w) bool. Memory: 6 bytes a pixel.
+        (h, w) bool. Memory: 1 byte a pixel, and the runs between what is set, see `find_runs`.
     """
-    labels, count = ndimage.label(~mask)
-    small = np.bincount(labels.ravel(), minlength=count + 1) < below
-    for border in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        small[border] = False
-    return mask | small[labels]
+    gaps = find_runs(mask.shape, lambda rows: ~mask[rows], _SIDES_ONLY)
+    filled = gaps.painted((gaps.sizes() < below) & ~gaps.at_border())
+    filled |= mask
+    return filled
