@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
+import tifffile
 from PIL import Image
 from pyspark.sql import SparkSession
 
@@ -85,6 +86,26 @@ def test_drawn_slides_in_many_small_blocks(
     recipe = small.model_copy(update={"tiling": small.tiling.model_copy(update={"labels": labels})})
     tile(spark, recipe, drawn, tmp_path)
     assert_equals_reference(drawn, recipe, tmp_path, source)
+
+
+def test_a_png_mask_gives_the_patches_of_the_tiff_mask(
+    spark: SparkSession, drawn: Path, small: Recipe, tmp_path: Path
+) -> None:
+    labels = small.tiling.labels.model_copy(update={"source": "mask"})
+    recipe = small.model_copy(update={"tiling": small.tiling.model_copy(update={"labels": labels})})
+    folders = [tmp_path / "tiff", tmp_path / "png"]
+    for folder in folders:
+        folder.mkdir()
+        shutil.copy2(drawn / "tumor_01.tif", folder)
+    with open_slide(str(drawn / "tumor_01_mask.tif")) as mask:
+        pixels = mask.read(0, 0, 0, *mask.info.level_sizes[0], background=0)
+    tifffile.imwrite(folders[0] / "tumor_01_mask.tif", pixels[..., 0], tile=(256, 256))
+    Image.fromarray(pixels[..., 0]).save(folders[1] / "tumor_01_mask.png")
+    for folder in folders:
+        tile(spark, recipe, folder, folder / "out")
+    by_tiff, by_png = (patches_of(folder / "out") for folder in folders)
+    assert (by_tiff["label"] > 0).sum() > 10
+    assert by_tiff.equals(by_png)
 
 
 def test_lossless_images_with_two_offsets_and_few_normals(spark: SparkSession, drawn: Path, tmp_path: Path) -> None:
