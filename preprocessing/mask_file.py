@@ -38,24 +38,30 @@ def read_mask(store: Store, name: str) -> NDArray[np.bool_]:
     Raises:
         ValueError: it is no such file.
     """
-    content = store.read_bytes(name)
+    try:
+        return _unpacked(store.read_bytes(name))
+    except (ValueError, KeyError, struct.error, zlib.error) as error:
+        raise ValueError(f"{name} is not a mask as it was written ({error}); run the job again") from error
+
+
+def _unpacked(content: bytes) -> NDArray[np.bool_]:
     if not content.startswith(_SIGNATURE):
-        raise ValueError(f"{name} is no PNG; was the folder written to from elsewhere? Run the job again")
+        raise ValueError("it is no PNG")
     chunks = dict(_chunks(content))
     width, height, *kind = _HEADER.unpack(chunks[b"IHDR"])
     if tuple(kind) != _ONE_BIT_GRAY:
-        raise ValueError(f"{name} is no PNG of one bit a pixel; was it saved anew? Run the job again")
+        raise ValueError("it has not one bit a pixel")
     mask = np.empty((height, width), np.bool_)
     unpacker = zlib.decompressobj()
     rest = chunks[b"IDAT"]
     row_bytes = 1 + -(-width // 8)
     for rows, _ in strips(mask.shape):
         count = rows.stop - rows.start
-        flat = unpacker.decompress(rest, count * row_bytes)
+        packed = unpacker.decompress(rest, count * row_bytes)
         rest = unpacker.unconsumed_tail
-        bits = np.frombuffer(flat, np.uint8).reshape(count, row_bytes)
+        bits = np.frombuffer(packed, np.uint8).reshape(count, row_bytes)
         if bits[:, 0].any():
-            raise ValueError(f"{name} has filtered rows; was it saved anew? Run the job again")
+            raise ValueError("its rows are filtered")
         mask[rows] = np.unpackbits(bits[:, 1:], axis=1, count=width).view(np.bool_)
     return mask
 

@@ -65,10 +65,11 @@ def test_it_is_made_of_the_coarsest_level_that_is_fine_enough(mpp: float | None,
     if downsample == 1.0:
         slide = Painted(6_400, 1_280, (1.0, 4.0, 16.0))
     thumbnail = slide_thumbnail(slide, mpp, longest=longest)
-    assert slide.read_levels == {level}
     assert thumbnail.downsample == downsample
     width, height = slide.info.level_sizes[0]
-    assert thumbnail.rgb.shape == (-(-height // downsample), -(-width // downsample), 3)
+    assert thumbnail.shape == (-(-height // downsample), -(-width // downsample))
+    assert thumbnail.rgb.shape == (*thumbnail.shape, 3)
+    assert slide.read_levels == {level}
 
 
 def test_the_longest_side_goes_before_the_resolution() -> None:
@@ -90,8 +91,38 @@ def test_a_small_slide_of_unknown_resolution_keeps_its_detail() -> None:
 @pytest.mark.parametrize("width", [100_000, 7_001])
 def test_a_slide_of_one_large_level_is_read_in_blocks(width: int) -> None:
     slide = Painted(width, 1_100)
-    slide_thumbnail(slide, mpp=0.25)
-    assert slide.largest <= 1 << 22
+    assert slide_thumbnail(slide, mpp=0.25).rgb.shape == (35, -(-width // 32), 3)
+    assert 0 < slide.largest <= 1 << 22
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "mpp"),
+    [(900, 2500, 8.0), (8000, 1100, 8.0), (4300, 1500, 2.5), (70_000, 90, 0.25), (40, 30, 0.25)],
+)
+def test_strips_are_the_thumbnail_and_none_is_large(width: int, height: int, mpp: float) -> None:
+    slide = Painted(width, height)
+    thumbnail = slide_thumbnail(slide, mpp)
+    strips = list(thumbnail.strips())
+    assert np.array_equal(np.concatenate(strips), thumbnail.rgb)
+    at_once = Image.fromarray(slide.read(0, 0, 0, width, height)).reduce(int(thumbnail.downsample))
+    assert np.array_equal(thumbnail.rgb, at_once)
+    assert max(strip.nbytes for strip in strips) <= 3 << 22
+
+
+def test_a_tall_slide_costs_no_more_memory_than_a_flat_one() -> None:
+    largest = []
+    for height in (3_000, 12_000):
+        slide = Painted(4_000, height, (1.0, 2.0))
+        assert sum(len(strip) for strip in slide_thumbnail(slide, mpp=4.0).strips()) == height // 2
+        largest.append(slide.largest)
+    assert largest[0] == largest[1] <= 1 << 20
+
+
+def test_pixels_are_read_once_where_all_are_wanted() -> None:
+    slide = Painted(900, 700)
+    thumbnail = slide_thumbnail(slide, mpp=8.0)
+    assert slide.largest == 0
+    assert thumbnail.rgb is thumbnail.rgb
 
 
 def test_a_picture_is_as_long_as_asked_for_and_never_enlarged() -> None:
