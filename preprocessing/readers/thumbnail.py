@@ -74,25 +74,39 @@ class Thumbnail:
         Memory: a strip of about a million pixels (or 512 rows, 12 MB for the widest), a block of the level of up to 4
         million (12 MB), and the reader's own; nothing that grows with the slide.
         """
+        rows, columns = self._block
+        for top in range(0, self.shape[0], rows):
+            yield self._strip(top, rows, columns)
+
+    @property
+    def _block(self) -> tuple[int, int]:
+        """Rows of a strip, and columns that are read at a time, pixels of the thumbnail.
+
+        Single tiles where the slide has such: readers that know them do not keep them, and the thumbnail would go
+        through a cache otherwise. Else blocks so large that few tiles lie in two.
+        """
+        side = self.slide.tile_side(self.level)
+        if side is not None and side % self.factor == 0 and side <= _BLOCK_ROWS:
+            return side // self.factor, side // self.factor
         rows = max(1, _BLOCK_ROWS // self.factor)
         if rows * self.shape[1] > _STRIP_PIXELS:
             rows = max(1, _LEAST_ROWS // self.factor)
-        for top in range(0, self.shape[0], rows):
-            yield self._strip(top * self.factor, rows * self.factor)
+        return rows, max(1, _BLOCK_PIXELS // (rows * self.factor * self.factor))
 
-    def _strip(self, y: int, rows: int) -> NDArray[np.uint8]:
-        """Rows of the level, averaged; they are read block by block."""
-        width, height = self.slide.info.level_sizes[self.level]
-        rows = min(rows, height - y)
-        columns = self.factor * max(1, _BLOCK_PIXELS // (max(rows, self.factor) * self.factor))
-        if width <= columns:
-            return _reduced(self.slide.read(self.level, 0, y, width, rows), self.factor)
-        strip = np.empty((ceil(rows / self.factor), self.shape[1], 3), np.uint8)
-        for x in range(0, width, columns):
-            part = _reduced(self.slide.read(self.level, x, y, min(columns, width - x), rows), self.factor)
-            left = x // self.factor
-            strip[:, left : left + part.shape[1]] = part
+    def _strip(self, top: int, rows: int, columns: int) -> NDArray[np.uint8]:
+        height, width = self.shape
+        strip = np.empty((min(rows, height - top), width, 3), np.uint8)
+        for left in range(0, width, columns):
+            strip[:, left : left + columns] = self._averaged(left, top, columns, len(strip))
         return strip
+
+    def _averaged(self, left: int, top: int, width: int, height: int) -> NDArray[np.uint8]:
+        """A part of the thumbnail, or what is left of it at the rim; rounded as Pillow rounds means."""
+        level_width, level_height = self.slide.info.level_sizes[self.level]
+        x, y = left * self.factor, top * self.factor
+        width, height = min(width * self.factor, level_width - x), min(height * self.factor, level_height - y)
+        block = self.slide.read(self.level, x, y, width, height)
+        return block if self.factor == 1 else np.asarray(Image.fromarray(block).reduce(self.factor))
 
 
 def slide_thumbnail(slide: Reader, mpp: float | None, target_mpp: float = 8.0, longest: int = 8192) -> Thumbnail:
@@ -139,8 +153,3 @@ def _coarsest_level(slide: Reader, wanted: float) -> int:
     """The level with the largest downsample that is not above the wanted one."""
     fine = [number for number, downsample in enumerate(slide.info.downsamples) if downsample <= wanted * (1 + 1e-3)]
     return max(fine, key=lambda number: slide.info.downsamples[number], default=0)
-
-
-def _reduced(block: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """The means of squares, of what is left of them at the rims, rounded as Pillow rounds them."""
-    return block if factor == 1 else np.asarray(Image.fromarray(block).reduce(factor))

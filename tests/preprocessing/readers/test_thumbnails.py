@@ -109,6 +109,35 @@ def test_strips_are_the_thumbnail_and_none_is_large(width: int, height: int, mpp
     assert max(strip.nbytes for strip in strips) <= 3 << 22
 
 
+class Tiled(Painted):
+    """Has tiles of 240 pixels that may be read alone; notes what is read."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
+        self.regions: list[tuple[int, int, int, int]] = []
+
+    def tile_side(self, level: int) -> int | None:
+        del level
+        return 240
+
+    def _read_inside(self, level: int, x: int, y: int, width: int, height: int, background: int) -> NDArray[np.uint8]:
+        self.regions.append((x, y, width, height))
+        return super()._read_inside(level, x, y, width, height, background)
+
+
+@pytest.mark.parametrize("factor", [1, 3, 7, 16])
+def test_tiles_are_read_alone_and_once_where_squares_lie_within(factor: int) -> None:
+    slide = Tiled(1000, 730)
+    thumbnail = slide_thumbnail(slide, mpp=8.0 / factor).rgb
+    regions = list(slide.regions)
+    assert np.array_equal(thumbnail, Image.fromarray(slide.read(0, 0, 0, 1000, 730)).reduce(factor))
+    if factor == 7:
+        assert len(regions) == 1
+    else:
+        tiles = [(x, y, min(240, 1000 - x), min(240, 730 - y)) for y in range(0, 730, 240) for x in range(0, 1000, 240)]
+        assert regions == tiles
+
+
 def test_a_tall_slide_costs_no_more_memory_than_a_flat_one() -> None:
     largest = []
     for height in (3_000, 12_000):
