@@ -48,7 +48,7 @@ def otsu_tissue_of_strips(
         mpp: as for `otsu_tissue`.
 
     Returns:
-        (h, w) bool. Memory: 2 bytes a pixel, 12 for each run of a row (some hundred pixels), and what makes the pieces.
+        (h, w) bool. Memory: 2 bytes a pixel, strips, and what makes the pieces; runs of tissue are too few to count.
     """
     smooth = median_of_nine(saturation_plane(shape, rgb_strips))
     levels = np.arange(256, dtype=np.uint8)
