@@ -12,6 +12,9 @@ from pyspark.sql import SparkSession
 from cluster.java import ensure_java
 
 _LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
+# Java does nothing but hand out tasks, on the same cores as the work: compiling its own code well, which is meant for
+# long computations, takes more time than it ever gains, half a second of the first slide and a tenth of the next.
+_LIGHT_JAVA = "-XX:+IgnoreUnrecognizedVMOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 @contextmanager
@@ -31,7 +34,10 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         master = master or "local[*]"
         builder = builder.config("spark.ui.showConsoleProgress", "false")
-        builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_LOG_SETTINGS}")
+        java = f"-Dlog4j2.configurationFile={_LOG_SETTINGS}"
+        if master.startswith("local"):
+            java = f"{java} {_LIGHT_JAVA}"
+        builder = builder.config("spark.driver.extraJavaOptions", java)
     if master:
         # A task whose worker dies is tried three times, locally as on a cluster; see `preprocessing.isolation`.
         master = re.sub(r"^local\[([\d*]+)\]$", r"local[\1,3]", master)
