@@ -2,7 +2,8 @@
 
     python -m benchmarks.copy_speed [--rounds 5]
 
-The same slides, tissue rule and counting as in `tiling_speed`; `image.copy_tiles` is on.
+The same slides, tissue rule and counting as in `tiling_speed`; `image.copy_tiles` is on, and a slide is one unit of
+work, whose 2,050 copied tiles are 45 MB.
 """
 
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from benchmarks.report import Bar, say
 from benchmarks.sessions import our_session
 from benchmarks.tiling_speed import HS2P, OURS
 
-COPY = {**OURS, "set": ["tiling.image.copy_tiles=true"]}
+COPY = {**OURS, "set": ["tiling.image.copy_tiles=true", "tiling.blocks_per_shard=64"]}
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Memory of workers and driver on slides of 1 and of 10 gigapixels, a tenth of them tissue.
+"""Memory of workers and driver on slides of 1 and of 10 gigapixels whose units of work are equally full.
 
     python -m benchmarks.memory
 
