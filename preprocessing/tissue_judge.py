@@ -40,6 +40,8 @@ class CoarseMask:
         left, top = (int(corner) for corner in corners.min(axis=0) // self.downsample)
         right, bottom = (int(corner) + 1 for corner in (corners.max(axis=0) + side * downsample) // self.downsample)
         near = self.pixels[top:bottom, left:right]  # sums over the whole mask would cost more than reading the block
+        if not near.any():
+            return np.zeros(len(origins), np.float32)
         inside = corners - np.array([left, top]) * self.downsample
         return mask_fractions(near, inside, side * downsample, self.downsample)
 
