@@ -56,7 +56,7 @@ def encoded_at_scales(
     window = tiling.window
     for scale in range(len(slide.scales)):
         places = _at_scale(slide, scale, origins, window)
-        if copies_tiles(slide, scale, tiling):
+        if _may_copy(scale, tiling) and slide.on_whole_tiles(scale, places, window):
             yield [
                 slide.tile_as_jpeg(scale, x, y, window) or encode(slide.window(scale, x, y, window), tiling.image)
                 for x, y in places.tolist()
@@ -65,16 +65,18 @@ def encoded_at_scales(
             yield [encode(pixels, tiling.image) for pixels in _windows(slide, scale, places, window, stain)]
 
 
-def copies_tiles(slide: ScaledSlide, scale: int, tiling: Tiling) -> bool:
-    """Whether the windows of a scale are whole JPEG tiles of the slide, to be stored as they are.
+def copies_tiles(slide: ScaledSlide, tiling: Tiling) -> bool:
+    """Whether the windows of scale 0 are whole JPEG tiles of the slide, to be stored as they are; one tile is tried."""
+    corner = tiling.offset[0]
+    return _may_copy(0, tiling) and slide.tile_as_jpeg(0, corner, corner, tiling.window) is not None
 
-    Only scale 0 lies on a grid that can be the slide's own, and only where nothing moves a window or changes a pixel.
-    """
+
+def _may_copy(scale: int, tiling: Tiling) -> bool:
+    """Only scale 0 lies on a grid that can be that of the slide; nothing may move a window or change a pixel."""
     if scale > 0 or not tiling.image.copy_tiles or tiling.image.format != "jpeg":
         return False
-    if tiling.stain.method != "none" or tiling.jitter or len(tiling.offset) > 1 or tiling.stride % tiling.window:
-        return False
-    return slide.tile_as_jpeg(scale, tiling.offset[0], tiling.offset[0], tiling.window) is not None
+    moved = tiling.jitter or len(tiling.offset) > 1 or tiling.stride % tiling.window
+    return tiling.stain.method == "none" and not moved
 
 
 def _at_scale(slide: ScaledSlide, scale: int, origins: NDArray[np.int32], window: int) -> NDArray[np.int32]:

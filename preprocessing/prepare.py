@@ -72,7 +72,7 @@ def _look(entry: SlideEntry, recipe: Recipe, staging: str) -> SlidePlan | Outcom
             _check_fit(slide, scales[0], recipe.tiling)
             shards = _count_shards(entry.slide_id, scales[0], recipe)
             seen = _look_at_thumbnail(slide, mpp, recipe.tiling)
-            copied = copies_tiles(ScaledSlide(slide, scales), 0, recipe.tiling)
+            copied = copies_tiles(ScaledSlide(slide, scales), recipe.tiling)
         if seen.tissue is not None:
             write_mask(seen.tissue, Store(staging), TISSUE_MASK.format(entry.slide_id))
     except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause

@@ -75,11 +75,13 @@ def mask_fractions(
     low = np.clip(origins / downsample, 0, size)
     high = np.clip((origins + side) / downsample, 0, size)
     x, y = np.floor(low.min(axis=0)).astype(int)
-    right, bottom = np.ceil(high.max(axis=0)).astype(int)
-    table = _table(mask[y:bottom, x:right])
+    end_x, end_y = np.ceil(high.max(axis=0)).astype(int)
+    table = _table(mask[y:end_y, x:end_x])
     low, high = low - (x, y), high - (x, y)
-    area = _integral(table, high[:, 0], high[:, 1]) + _integral(table, low[:, 0], low[:, 1])
-    area -= _integral(table, low[:, 0], high[:, 1]) + _integral(table, high[:, 0], low[:, 1])
+    (left, top), (right, bottom) = low.T, high.T
+    corners = np.concatenate([right, left, left, right]), np.concatenate([bottom, top, bottom, top])
+    areas = _integral(table, *corners).reshape(4, -1)
+    area = areas[0] + areas[1] - (areas[2] + areas[3])
     share = area / (side / downsample) ** 2
     return np.where(share < _NOTHING, 0, np.minimum(share, 1)).astype(np.float32)
 
