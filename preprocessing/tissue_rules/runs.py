@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from preprocessing.tissue_rules.strips import strips
 
@@ -149,19 +151,7 @@ def _seam(above: Runs, below: Runs, place: int, stride: int, reach: int) -> tupl
 
 
 def _joined(count: int, one: NDArray[Any], other: NDArray[Any]) -> tuple[int, _Ints]:
-    """How many pieces the pairs of one thing and another make of `count` things, and the piece of each.
-
-    By hooking and jumping (Shiloach & Vishkin 1982), all pairs at once: every root that is paired with a lower one is
-    hung below it, all then jump to the root of their root, until no pair has two.
-    """
-    root = np.arange(count, dtype=np.int32)
-    while True:
-        low, high = np.minimum(root[one], root[other]), np.maximum(root[one], root[other])
-        apart = low != high
-        if not apart.any():
-            break
-        np.minimum.at(root, high[apart], low[apart])
-        while not np.array_equal(higher := root[root], root):
-            root = higher
-    is_root = root == np.arange(count)
-    return int(is_root.sum()), (np.cumsum(is_root, dtype=np.int32) - np.int32(1))[root]
+    """How many pieces the pairs of one thing and another make of `count` things, and the piece of each."""
+    pairs = coo_matrix((np.ones(len(one), bool), (one, other)), (count, count))
+    number, pieces = connected_components(pairs, directed=False)
+    return int(number), pieces.astype(np.int32, copy=False)
