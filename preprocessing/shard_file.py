@@ -28,7 +28,7 @@ class OutputError(SlideError):
     """The output cannot be written."""
 
 
-def write_shard(row_groups: Iterable[pa.Table], schema: pa.Schema, store: Store, name: str) -> int:
+def write_shard(row_groups: Iterable[pa.Table], schema: pa.Schema, store: Store, name: str) -> None:
     """Write under another name, then rename: a killed or repeated task leaves no half shard.
 
     On a local disk the shard is synced before it gets its name: a power cut leaves none that is empty. Measured cost:
@@ -39,9 +39,6 @@ def write_shard(row_groups: Iterable[pa.Table], schema: pa.Schema, store: Store,
         schema: of all of them.
         store: the staging folder.
         name: of the shard below it.
-
-    Returns:
-        Size of the file, bytes.
 
     Raises:
         OutputFullError: no space left.
@@ -60,12 +57,10 @@ def write_shard(row_groups: Iterable[pa.Table], schema: pa.Schema, store: Store,
             for group in row_groups:
                 writer.write_table(group, max(1, len(group)))
         store.sync(temporary)
-        size = int(store.fs.size(store.path(temporary)))
         store.move(temporary, name)
     except OSError as error:
         store.remove(temporary)  # what is half written would take the space from others
         raise output_error(error, store.uri) from error
-    return size
 
 
 def output_error(error: OSError, uri: str) -> SlideError:
