@@ -16,9 +16,9 @@ from training.card import DataCard, ModelCard, installed_versions, model_id
 from training.completeness import check_complete
 from training.evaluation import split_predictions
 from training.fit import MODEL_FILE, Epoch, compile_model, fit
-from training.metrics import BinaryMetrics, youden_threshold
+from training.metrics import BinaryMetrics, choose_thresholds
 from training.models import core_model, training_model
-from training.report import Judged, judge, save_report
+from training.report import Judged, judge_split, save_report
 from training.strategy import mirrored
 from training.stream import Shuffle, SplitStream
 from training.table import PatchTable, check_recipe, check_trainable, open_table
@@ -98,15 +98,14 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
 def evaluate(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, Judged]:
     """Judge a saved model on `validation`, and on `test` where both classes are there.
 
-    The threshold is chosen on `validation` for both, so that `test` stays unseen.
+    Both thresholds are chosen on `validation` for both splits, so that `test` stays unseen.
     """
     model = keras.saving.load_model(model_file, compile=False, safe_mode=True)
-    labels, probabilities = split_predictions(model, _stream(table, "validation", recipe, None))
-    threshold = youden_threshold(labels, probabilities)
-    judged = {"validation": judge(labels, probabilities, threshold)}
+    patches = {"validation": split_predictions(model, _stream(table, "validation", recipe, None))}
     if {0, 1} <= table.rows_per_label("test").keys():
-        judged["test"] = judge(*split_predictions(model, _stream(table, "test", recipe, None)), threshold)
-    return judged
+        patches["test"] = split_predictions(model, _stream(table, "test", recipe, None))
+    thresholds = choose_thresholds(patches["validation"].labels, patches["validation"].probabilities)
+    return {split: judge_split(scored, split, thresholds, recipe.seed) for split, scored in patches.items()}
 
 
 def describe(model_file: Path, table: PatchTable, recipe: Recipe, metrics: Mapping[str, BinaryMetrics]) -> ModelCard:
