@@ -13,12 +13,11 @@ from pydantic import Field
 from preprocessing.tiling_settings import Fraction, Pixels, Settings, Tiling
 from preprocessing.training_settings import Stage
 
-
 Backbone = Literal["inception_v3", "resnet50", "mobilenet_v3_small"]
 
 
 class Augmentation(Settings):
-    """Random changes of training patches; color as in Liu et al. 2017 (arXiv 1703.02442), stain as in Tellez et al. 2018.
+    """Random changes of patches: color as in Liu et al. 2017 (arXiv 1703.02442), stain as in Tellez et al. 2018.
 
     Attributes:
         orientations: turn by multiples of 90 degrees and mirror.
