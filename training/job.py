@@ -15,10 +15,11 @@ from preprocessing.recipe_file import load_recipe, save_recipe
 from training.card import DataCard, ModelCard, installed_versions, model_id
 from training.completeness import check_complete
 from training.evaluation import split_predictions
-from training.fit import MODEL_FILE, Epoch, compile_model, fit
+from training.fit import MODEL_FILE, Epoch, fit
 from training.metrics import BinaryMetrics, choose_thresholds
 from training.models import core_model, training_model
 from training.report import Judged, judge_split, save_report
+from training.stages import check_stages
 from training.strategy import mirrored
 from training.stream import Shuffle, SplitStream
 from training.table import PatchTable, check_recipe, check_trainable, open_table
@@ -82,11 +83,11 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
     with strategy.scope():
         core = core_model(len(recipe.tiling.scales), recipe.tiling.window, recipe.training)
         model = training_model(core, recipe)
-        compile_model(model, recipe.training)
+    check_stages(core, recipe.training)
     save_recipe(recipe, str(folder))
     shuffle = Shuffle(recipe.seed, recipe.training.shuffle_rows)
     train_stream, validation = _stream(table, "train", recipe, shuffle), _stream(table, "validation", recipe, None)
-    epochs = fit(model, core, train_stream, validation, recipe.training.epochs, folder)
+    epochs = fit(model, core, train_stream, validation, recipe.training, folder)
 
     judged = evaluate(folder / MODEL_FILE, table, recipe)
     report = save_report(folder, f"Patches of {recipe.name}", judged)
