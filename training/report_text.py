@@ -71,6 +71,8 @@ def _notes(evidence: Mapping[str, Evidence]) -> str:
         for name, it in evidence.items()
         for level, note in (("patches", it.patch_intervals.note), ("slides", it.slide_intervals.note))
     ]
+    if any(interval.low == interval.high for it in evidence.values() for interval in it.intervals.values()):
+        lines.append("- An interval without width only says that no slide drawn differed; other slides may.")
     lines.append(
         f"- A slide is positive where any of its patches is; its score is the mean of its {TOP} highest probabilities."
     )

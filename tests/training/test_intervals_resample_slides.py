@@ -70,8 +70,8 @@ def test_the_interval_is_the_middle_of_those_resamples() -> None:
     assert slow[tail] <= found.of["auc"].low <= slow[tail + 1]
     assert slow[-tail - 2] <= found.of["auc"].high <= slow[-tail - 1]
     assert found.note == (
-        "95% intervals from 1,000 resamples of 10 slides (5 slides with positive patches and 10 slides with negative "
-        "patches)"
+        "95% intervals from 1,000 resamples of 10 slides, 5 with positive and 10 with negative patches; with so few "
+        "slides they are somewhat too narrow"
     )
 
 
@@ -115,10 +115,15 @@ def test_few_slides_get_a_sentence_instead_of_an_interval() -> None:
     found = patch_intervals(scored(few), 0.5, 1)
     assert not found.of
     assert found.note == (
-        "no interval: 4 slides with positive patches and 4 slides with negative patches, at least 5 of each are needed"
+        "no interval: 4 slides, 4 with positive and 4 with negative patches; at least 5 of each are needed"
     )
     enough = patch_intervals(scored({**few, "tumor_9": [(1, 0.3), (0, 0.6)]}), 0.5, 1)
     assert set(enough.of) == {*PLAIN, "calibration_error"}
+
+
+def test_a_word_of_warning_goes_with_fewer_than_twenty_slides_of_a_class() -> None:
+    assert "too narrow" in patch_intervals(random_slides(38, 4, seed=1), 0.5, 1).note
+    assert "too narrow" not in patch_intervals(random_slides(40, 4, seed=1), 0.5, 1).note
 
 
 def test_many_normal_slides_do_not_make_up_for_few_with_tumor() -> None:
@@ -127,7 +132,7 @@ def test_many_normal_slides_do_not_make_up_for_few_with_tumor() -> None:
     rows = slide_rows(scored(slides), "test", 0.5)
     found = slide_auc_interval(rows, 1)
     assert not found.of
-    assert found.note == "no interval: 1 positive slides and 30 negative slides, at least 5 of each are needed"
+    assert found.note == "no interval: 31 slides, 1 positive and 30 negative; at least 5 of each are needed"
 
 
 def test_the_slide_level_interval_is_that_of_resampled_slide_scores() -> None:

@@ -59,9 +59,7 @@ def test_intervals_stand_behind_their_numbers_or_a_sentence_says_why_not(folder:
     auc, other = written["validation"]["auc"], written["test"]["auc"]
     assert f"| auc | {auc:.5f} ({low:.3f} to {high:.3f}) | {other:.5f} |" in table
     assert written["test"]["intervals"] == {}
-    reason = (
-        "no interval: 1 slides with positive patches and 2 slides with negative patches, at least 5 of each are needed"
-    )
+    reason = "no interval: 2 slides, 1 with positive and 2 with negative patches; at least 5 of each are needed"
     assert written["test"]["interval_notes"]["patches"] == reason
     assert f"- test, patches: {reason}." in table
 
@@ -72,6 +70,14 @@ def test_slides_without_both_classes_show_a_dash(tmp_path: Path) -> None:
     text = save_report(tmp_path, "One", {"validation": judge_split(patches, "validation", thresholds, 1)})
     assert "| slide_auc | - |" in text.splitlines()
     assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["slide_auc"] is None
+
+
+def test_an_interval_without_width_is_not_sold_as_certainty(tmp_path: Path) -> None:
+    patches = scored({f"s{number}": [(1, 0.9), (0, 0.1)] for number in range(5)})
+    thresholds = choose_thresholds(patches.labels, patches.probabilities)
+    text = save_report(tmp_path, "Perfect", {"validation": judge_split(patches, "validation", thresholds, 1)})
+    assert "| auc | 1.00000 (1.000 to 1.000) |" in text
+    assert "- An interval without width only says that no slide drawn differed; other slides may." in text.splitlines()
 
 
 def test_a_set_without_known_slides_stands_beside_one_with(sets: dict[str, Judged], tmp_path: Path) -> None:
