@@ -151,3 +151,15 @@ def test_fit_moves_rate_and_momentum_together(settings: SGD | Adam | RMSProp) ->
     model.fit(np.ones((4, 2)), np.ones((4, 1)), batch_size=1, epochs=2, verbose=0, callbacks=callbacks)
     assert [rate for rate, _ in seen][0::4] == pytest.approx([RATE / 25, RATE])
     assert [momentum for _, momentum in seen][0::2] == pytest.approx([0.95, 0.9, 0.85, 0.9])
+
+
+def test_adam_at_one_rate_is_kerass_to_the_last_bit() -> None:
+    stage = Stage(rate=Constant(value=0.001))
+    ours = stage_optimizer(stage, rate_schedule(stage, 3, 32), (1.0,) * len(WEIGHTS))
+    ended = []
+    for optimizer in (ours, keras.optimizers.Adam(0.001)):
+        variables = [keras.Variable(weight.astype(np.float32)) for weight in WEIGHTS]
+        for gradients in GRADIENTS:
+            optimizer.apply([tf.constant(gradient, tf.float32) for gradient in gradients], variables)
+        ended.append([variable.numpy() for variable in variables])
+    assert all(np.array_equal(one, other) for one, other in zip(*ended, strict=True))
