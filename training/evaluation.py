@@ -26,7 +26,7 @@ def split_predictions(model: keras.Model, stream: SplitStream) -> ScoredPatches:
         The labeled patches of the split, in the order of the files.
 
     Raises:
-        JobError: reading broke off, or the rows did not come in the order of the files.
+        JobError: reading broke off, the rows did not come in the order of the files, or the model answers no number.
     """
     ordered = replace(stream, shuffle=None, reader_workers=1)
     labels, probabilities = [], []
@@ -35,7 +35,14 @@ def split_predictions(model: keras.Model, stream: SplitStream) -> ScoredPatches:
             real = weight.numpy()[:, 0] > 0
             labels.append(label.numpy()[real, 0].astype(np.int32))
             probabilities.append(np.asarray(model.predict_on_batch(images), np.float32)[real, 0])
-    return in_file_order(ordered.table.labeled(ordered.split), np.concatenate(labels), np.concatenate(probabilities))
+    answers = np.concatenate(probabilities)
+    wrong = int((~np.isfinite(answers)).sum())
+    if wrong:
+        raise JobError(
+            f"the model answers {wrong} of {len(answers)} patches of the split {stream.split} with no number: its "
+            "weights have overflowed; train again with a lower rate"
+        )
+    return in_file_order(ordered.table.labeled(ordered.split), np.concatenate(labels), answers)
 
 
 def in_file_order(

@@ -1,5 +1,6 @@
 """All that is reported of one split beside the plain table: both thresholds, intervals, calibration, slides."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ class Evidence:
         confusion: at the Youden threshold.
         slides: one row per slide, sorted by name, at the Youden threshold.
         slide_auc: over the slides' scores; None where the slides are of one class only.
-        patch_intervals, slide_intervals: of the plain table, and of `slide_auc`.
+        patch_intervals, target_intervals, slide_intervals: of the plain table, of `at_target`, and of `slide_auc`.
     """
 
     at_target: BinaryMetrics
@@ -40,11 +41,12 @@ class Evidence:
     slides: tuple[SlideRow, ...]
     slide_auc: float | None
     patch_intervals: Intervals
+    target_intervals: Intervals
     slide_intervals: Intervals
 
     @property
     def intervals(self) -> dict[str, Interval]:
-        """All of them, by the name of the metric."""
+        """Of the plain table and of `slide_auc`, by the name of the metric."""
         return {**self.patch_intervals.of, **self.slide_intervals.of}
 
     @property
@@ -73,6 +75,7 @@ def gather(patches: ScoredPatches, split: str, thresholds: Thresholds, seed: int
         slides=rows,
         slide_auc=slide_auc(rows),
         patch_intervals=patch_intervals(patches, threshold, seed),
+        target_intervals=patch_intervals(patches, thresholds.sensitive, seed),
         slide_intervals=slide_auc_interval(rows, seed),
     )
 
@@ -88,9 +91,14 @@ def as_json(evidence: Evidence) -> dict[str, Any]:
         "slide_auc": evidence.slide_auc,
         "target_sensitivity": evidence.target_sensitivity,
         "at_target_sensitivity": asdict(evidence.at_target),
-        "intervals": {name: [interval.low, interval.high] for name, interval in evidence.intervals.items()},
+        "intervals": _pairs(evidence.intervals),
+        "intervals_at_target_sensitivity": _pairs(evidence.target_intervals.of),
         "interval_notes": {
             "patches": evidence.patch_intervals.note,
             "slides": evidence.slide_intervals.note,
         },
     }
+
+
+def _pairs(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
+    return {name: [interval.low, interval.high] for name, interval in intervals.items()}

@@ -57,7 +57,7 @@ def _evidence_rows(sets: Mapping[str, BinaryMetrics], evidence: Mapping[str, Evi
 
 def _target_rows(evidence: Mapping[str, Evidence]) -> _Rows:
     for name in _AT_TARGET:
-        yield name, [_shown(getattr(it.at_target, name)) for it in evidence.values()]
+        yield name, [_shown(getattr(it.at_target, name), it.target_intervals.of.get(name)) for it in evidence.values()]
 
 
 def _table(columns: list[str], rows: _Rows) -> str:

@@ -62,6 +62,14 @@ def test_rows_in_another_order_are_refused(written: WrittenTable) -> None:
         in_file_order(longer, labels, np.zeros(len(labels), np.float32))
 
 
+def test_a_model_that_answers_no_number_is_not_judged(written: WrittenTable) -> None:
+    model = brightness_model()
+    model.set_weights([np.full((3, 1), np.nan, np.float32)])
+    stream = SplitStream(open_table(written.uri), "validation", WINDOW, 16)
+    with pytest.raises(JobError, match="answers 43 of 43 patches of the split validation with no number"):
+        split_predictions(model, stream)
+
+
 def test_a_saved_model_is_judged_on_validation_and_test(make_table: Callable[..., WrittenTable]) -> None:
     written = make_table({**SLIDES, ("test", "tumor_04"): {0: 9, 1: 8}, ("test", "normal_04"): {0: 5}})
     table, recipe = open_table(written.uri), tiny_recipe()

@@ -51,6 +51,17 @@ def test_thresholds_come_from_validation_alone(folder: Path) -> None:
     assert written["validation"]["target_sensitivity"] == 0.95
 
 
+def test_the_second_table_has_intervals_at_its_own_threshold(folder: Path) -> None:
+    written = json.loads((folder / "metrics.json").read_text())["validation"]
+    second = written["intervals_at_target_sensitivity"]
+    assert second["auc"] == written["intervals"]["auc"]
+    low, high = second["sensitivity"]
+    value = written["at_target_sensitivity"]["sensitivity"]
+    assert low < value < high
+    assert written["intervals"]["sensitivity"] != [low, high]
+    assert f"| sensitivity | {value:.5f} ({low:.3f} to {high:.3f}) |" in (folder / "metrics.md").read_text()
+
+
 def test_intervals_stand_behind_their_numbers_or_a_sentence_says_why_not(folder: Path) -> None:
     written = json.loads((folder / "metrics.json").read_text())
     table = (folder / "metrics.md").read_text().splitlines()
