@@ -150,3 +150,14 @@ def test_axes_are_labeled(sets: dict[str, Judged]) -> None:
     )
     for figure in drawn:
         assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+
+
+def test_the_area_under_the_drawn_steps_is_the_average_precision(sets: dict[str, Judged]) -> None:
+    metrics = {name: it.metrics for name, it in sets.items()}
+    evidence = {name: it.evidence for name, it in sets.items() if it.evidence is not None}
+    (axes,) = figures.precision_recall_figure("t", metrics, evidence).axes
+    line = next(line for line in axes.get_lines() if str(line.get_label()).startswith("validation"))
+    recall, precision = line.get_xdata(), line.get_ydata()
+    assert line.get_drawstyle() == "steps-post"  # a point's height holds until the next one
+    area = (-np.diff(recall) * precision[:-1]).sum()
+    assert area == pytest.approx(evidence["validation"].curve.average_precision)
