@@ -96,8 +96,9 @@ def fit(
 
 def _described(core: keras.Model, leg: Leg) -> str:
     trained = sum(variable.value.shape.num_elements() for variable in core.trainable_variables)
+    epochs = "1 epoch" if leg.stage.epochs == 1 else f"{leg.stage.epochs} epochs"
     return (
-        f"{leg.stage.epochs} epochs, {leg.stage.optimizer.name}, rate {leg.stage.rate.kind}, "
+        f"{epochs}, {leg.stage.optimizer.name}, rate {leg.stage.rate.kind}, "
         f"{trained:,} of {core.count_params():,} weights trained"
     )
 

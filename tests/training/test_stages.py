@@ -135,7 +135,7 @@ def test_the_best_epoch_of_all_stages_is_kept(
     assert largest(kept) < 10
     assert largest(core) > 50
     printed = capsys.readouterr().out
-    assert re.findall(r"^stage (\d)/2: (\d) epochs, (\w+), rate constant", printed, re.M) == [
+    assert re.findall(r"^stage (\d)/2: (\d) epochs?, (\w+), rate constant", printed, re.M) == [
         ("1", "3", "adam"),
         ("2", "1", "sgd"),
     ]
