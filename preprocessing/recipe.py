@@ -49,6 +49,7 @@ class Training(Settings):
         reader_workers: petastorm threads; 1 gives a reproducible order.
         augmentation: random changes of training patches.
         stages: what is trained, one stage after the other, each from where the one before it ended.
+        target_sensitivity: what the second threshold of the report reaches on the validation split.
     """
 
     backbone: Backbone = "inception_v3"
@@ -61,6 +62,7 @@ class Training(Settings):
     reader_workers: int = Field(default=1, gt=0)
     augmentation: Augmentation = Augmentation()
     stages: tuple[Stage, ...] = Field(default=(Stage(),), min_length=1)
+    target_sensitivity: float = Field(default=0.95, gt=0, le=1)
 
 
 class Inference(Settings):

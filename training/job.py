@@ -65,8 +65,8 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
     Args:
         recipe: what to train, and how.
         patches_uri: the output of the tile job.
-        out: local folder; it gets `model.keras`, `model.json`, `metrics.md`, `metrics.json`, `roc.png`,
-            `recipe.yaml`, `checkpoints/` and `logs/`.
+        out: local folder; it gets `model.keras`, `model.json`, `recipe.yaml`, `checkpoints/`, `logs/`, and the report:
+            `metrics.md`, `metrics.json`, `slides.csv` and four figures.
         replicas: devices that share a batch; 0 takes all GPUs, or one CPU.
 
     Raises:
@@ -105,7 +105,8 @@ def evaluate(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, J
     patches = {"validation": split_predictions(model, _stream(table, "validation", recipe, None))}
     if {0, 1} <= table.rows_per_label("test").keys():
         patches["test"] = split_predictions(model, _stream(table, "test", recipe, None))
-    thresholds = choose_thresholds(patches["validation"].labels, patches["validation"].probabilities)
+    seen = patches["validation"]
+    thresholds = choose_thresholds(seen.labels, seen.probabilities, recipe.training.target_sensitivity)
     return {split: judge_split(scored, split, thresholds, recipe.seed) for split, scored in patches.items()}
 
 

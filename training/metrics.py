@@ -1,13 +1,10 @@
 """How well probabilities tell two classes apart: thresholds, the reported table, and the curves."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
-
-TARGET_SENSITIVITY: Final = 0.95  # of the second threshold, on validation
 
 
 @dataclass(frozen=True)
@@ -135,9 +132,7 @@ def sensitivity_threshold(labels: ArrayLike, probabilities: ArrayLike, target: f
     return float(falling[np.argmax(found >= target)])
 
 
-def choose_thresholds(
-    labels: ArrayLike, probabilities: ArrayLike, target_sensitivity: float = TARGET_SENSITIVITY
-) -> Thresholds:
+def choose_thresholds(labels: ArrayLike, probabilities: ArrayLike, target_sensitivity: float) -> Thresholds:
     """Both thresholds; the arguments are those of the validation split, whatever is judged by them afterwards."""
     return Thresholds(
         youden_threshold(labels, probabilities),

@@ -21,7 +21,7 @@ SMALL = scored({"t1": [(1, 0.875), (1, 0.375), (0, 0.625)], "n1": [(0, 0.125)]})
 def sets() -> dict[str, Judged]:
     """A split of twelve slides, and one of two judged by the thresholds of the first."""
     validation = random_slides(12, 30, seed=1)
-    thresholds = choose_thresholds(validation.labels, validation.probabilities)
+    thresholds = choose_thresholds(validation.labels, validation.probabilities, 0.95)
     return {
         "validation": judge_split(validation, "validation", thresholds, seed=5),
         "test": judge_split(SMALL, "test", thresholds, seed=5),
@@ -77,7 +77,7 @@ def test_intervals_stand_behind_their_numbers_or_a_sentence_says_why_not(folder:
 
 def test_slides_without_both_classes_show_a_dash(tmp_path: Path) -> None:
     patches = scored({"only": [(1, 0.9), (0, 0.1)]})
-    thresholds = choose_thresholds(patches.labels, patches.probabilities)
+    thresholds = choose_thresholds(patches.labels, patches.probabilities, 0.95)
     text = save_report(tmp_path, "One", {"validation": judge_split(patches, "validation", thresholds, 1)})
     assert "| slide_auc | - |" in text.splitlines()
     assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["slide_auc"] is None
@@ -85,7 +85,7 @@ def test_slides_without_both_classes_show_a_dash(tmp_path: Path) -> None:
 
 def test_an_interval_without_width_is_not_sold_as_certainty(tmp_path: Path) -> None:
     patches = scored({f"s{number}": [(1, 0.9), (0, 0.1)] for number in range(5)})
-    thresholds = choose_thresholds(patches.labels, patches.probabilities)
+    thresholds = choose_thresholds(patches.labels, patches.probabilities, 0.95)
     text = save_report(tmp_path, "Perfect", {"validation": judge_split(patches, "validation", thresholds, 1)})
     assert "| auc | 1.00000 (1.000 to 1.000) |" in text
     assert "- An interval without width only says that no slide drawn differed; other slides may." in text.splitlines()
