@@ -6,20 +6,25 @@ the rows of a patch table (`Recipe.recipe_id`).
 
 import hashlib
 import json
+from typing import Literal
 
 from pydantic import Field
 
 from preprocessing.tiling_settings import Fraction, Pixels, Settings, Tiling
+from preprocessing.training_settings import Stage
+
+Backbone = Literal["inception_v3", "resnet50", "mobilenet_v3_small"]
 
 
 class Augmentation(Settings):
-    """Random changes of training patches; color as in Liu et al. 2017 (arXiv 1703.02442).
+    """Random changes of patches: color as in Liu et al. 2017 (arXiv 1703.02442), stain as in Tellez et al. 2018.
 
     Attributes:
         orientations: turn by multiples of 90 degrees and mirror.
         brightness: largest shift, share of the full range.
         saturation, contrast: largest relative change.
         hue: largest shift, share of the color circle.
+        stain: largest relative change of each stain, and largest shift of it in optical density (log10); 0 is off.
     """
 
     orientations: bool = True
@@ -27,34 +32,37 @@ class Augmentation(Settings):
     saturation: Fraction = 0.25
     hue: float = Field(default=0.04, ge=0, le=0.5)
     contrast: Fraction = 0.75
+    stain: Fraction = 0
 
 
 class Training(Settings):
     """How to train.
 
     Attributes:
+        backbone: network of the towers; `mobilenet_v3_small` is the quick one, for CPUs.
+        share_towers: one tower looks at all scales, instead of one tower per scale.
         weights: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file.
-        trainable_from: index of the first backbone layer that is trained; the layers before it are frozen.
         batch_norm_momentum: how slowly the running statistics follow; 0.99 suits long runs and ImageNet weights.
         freeze_batch_norm: use the stored statistics in training, too, which makes replicas exchangeable.
-        epochs: passes over the training split.
         batch_size: patches per step over all replicas together.
-        learning_rate: of Adam.
         shuffle_rows: size of the shuffle buffer, rows of encoded patches.
         reader_workers: petastorm threads; 1 gives a reproducible order.
         augmentation: random changes of training patches.
+        stages: what is trained, one stage after the other, each from where the one before it ended.
+        target_sensitivity: what the second threshold of the report reaches on the validation split.
     """
 
+    backbone: Backbone = "inception_v3"
+    share_towers: bool = False
     weights: str = "imagenet"
-    trainable_from: int = Field(default=150, ge=0)
     batch_norm_momentum: float = Field(default=0.99, gt=0, lt=1)
     freeze_batch_norm: bool = False
-    epochs: int = Field(default=10, gt=0)
     batch_size: int = Field(default=32, gt=0)
-    learning_rate: float = Field(default=1e-4, gt=0)
     shuffle_rows: int = Field(default=4096, gt=0)
     reader_workers: int = Field(default=1, gt=0)
     augmentation: Augmentation = Augmentation()
+    stages: tuple[Stage, ...] = Field(default=(Stage(),), min_length=1)
+    target_sensitivity: float = Field(default=0.95, gt=0, le=1)
 
 
 class Inference(Settings):

@@ -10,9 +10,14 @@ from typing import Any, Final
 
 import click
 import keras
+from keras.optimizers.schedules import LearningRateSchedule
 
 from cluster.errors import JobError
 from preprocessing.recipe import Training
+from preprocessing.training_settings import OneCycle
+from training.optimizers import MomentumCycle
+from training.schedules import momentum_schedule
+from training.stages import Leg, compile_stage, legs
 from training.stream import SplitStream, original_errors
 
 MODEL_FILE: Final = "model.keras"
@@ -23,13 +28,15 @@ class Epoch:
     """What one epoch came to.
 
     Attributes:
-        number: from 1.
+        number: from 1, over all stages.
+        stage: its stage, from 1.
         loss, auc: of the training patches as they passed by, augmented; cross-entropy per patch.
         validation_loss, validation_auc: of the validation split after the epoch.
         seconds: of the training part.
     """
 
     number: int
+    stage: int
     loss: float
     auc: float
     validation_loss: float
@@ -37,57 +44,63 @@ class Epoch:
     seconds: float
 
 
-def compile_model(model: keras.Model, training: Training) -> None:
-    """Set loss, optimizer and metrics.
-
-    Each real row counts 1 / batch size towards the step, on every replica alike, so the filled last batch makes
-    a smaller step. The metric `cross_entropy` is the mean per real row, which `loss` is not in that batch.
-    """
-    model.compile(
-        optimizer=keras.optimizers.Adam(training.learning_rate),
-        loss=keras.losses.BinaryCrossentropy(reduction="sum_over_batch_size"),
-        weighted_metrics=[keras.metrics.BinaryCrossentropy(name="cross_entropy"), keras.metrics.AUC(name="auc")],
-        jit_compile=False,  # XLA cannot compile what replicas exchange
-    )
-
-
 def fit(
-    model: keras.Model, core: keras.Model, train: SplitStream, validation: SplitStream, epochs: int, out: Path
+    model: keras.Model, core: keras.Model, train: SplitStream, validation: SplitStream, training: Training, out: Path
 ) -> list[Epoch]:
-    """Train, and leave the best core in `out/model.keras`.
+    """Train stage after stage, and leave the best core of all of them in `out/model.keras`.
 
     Args:
-        model: compiled training model.
+        model: training model.
         core: the part of it that is kept.
         train, validation: streams of the splits.
-        epochs: passes over the training split.
+        training: the stages.
         out: folder for the model, `checkpoints/` and `logs/`.
 
     Returns:
-        One entry per epoch.
+        One entry per epoch, numbered through.
 
     Raises:
+        UsageError: a stage does not fit the model.
         JobError: the loss became NaN, or a stream broke off.
     """
     interactive = sys.stdout.isatty()
-    history = History(train, epochs, silent=interactive)
-    callbacks = [
+    ways = list(legs(training.stages))
+    history = History(train, ways[-1].last_epoch, silent=interactive)
+    kept = [
         history,
-        StopAtNan(),
         KeepBest(core, out / MODEL_FILE),
         Checkpoint(core, out / "checkpoints"),
         keras.callbacks.TensorBoard(out / "logs", write_graph=False),
     ]
-    with original_errors(train, validation):
-        model.fit(
-            train.dataset(),
-            validation_data=validation.dataset(),
-            epochs=epochs,
-            callbacks=callbacks,
-            verbose=1 if interactive else 0,
-            shuffle=False,  # the stream has mixed the rows already
-        )
+    for leg in ways:
+        history.stage = leg.number
+        steps = leg.stage.epochs * train.steps
+        rate = compile_stage(model, core, leg.stage, training, steps)
+        if leg.of > 1:
+            click.echo(f"stage {leg.number}/{leg.of}: {_described(core, leg)}")
+        own: list[keras.callbacks.Callback] = [StopAtNan(leg, rate)]
+        if isinstance(leg.stage.rate, OneCycle):
+            own.append(MomentumCycle(momentum_schedule(leg.stage.rate, steps)))
+        with original_errors(train, validation):
+            model.fit(
+                train.dataset(),
+                validation_data=validation.dataset(),
+                initial_epoch=leg.first_epoch,
+                epochs=leg.last_epoch,
+                callbacks=[*own, *kept],
+                verbose=1 if interactive else 0,
+                shuffle=False,  # the stream has mixed the rows already
+            )
     return history.epochs
+
+
+def _described(core: keras.Model, leg: Leg) -> str:
+    trained = sum(variable.value.shape.num_elements() for variable in core.trainable_variables)
+    epochs = "1 epoch" if leg.stage.epochs == 1 else f"{leg.stage.epochs} epochs"
+    return (
+        f"{epochs}, {leg.stage.optimizer.name}, rate {leg.stage.rate.kind}, "
+        f"{trained:,} of {core.count_params():,} weights trained"
+    )
 
 
 class History(keras.callbacks.Callback):
@@ -98,12 +111,13 @@ class History(keras.callbacks.Callback):
         self.stream = stream
         self.total = total
         self.silent = silent
+        self.stage = 1
         self.epochs: list[Epoch] = []
         self.started = self.epoch_started = self.seconds = 0.0
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Start the clock of the whole training."""
-        self.started = time.monotonic()
+        """Start the clock of the whole training, with its first stage."""
+        self.started = self.started or time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Give the coming pass its own order."""
@@ -119,6 +133,7 @@ class History(keras.callbacks.Callback):
         values = logs or {}
         done = Epoch(
             number=epoch + 1,
+            stage=self.stage,
             loss=values["cross_entropy"],
             auc=values["auc"],
             validation_loss=values["val_cross_entropy"],
@@ -136,16 +151,35 @@ class History(keras.callbacks.Callback):
 
 
 class StopAtNan(keras.callbacks.Callback):
-    """Ends the training at the first step whose loss is no number."""
+    """Ends the training at the first step whose loss is no number.
+
+    Args:
+        leg: the stage that is running.
+        rate: its learning rate by steps done.
+    """
+
+    def __init__(self, leg: Leg, rate: LearningRateSchedule) -> None:
+        super().__init__()
+        self.leg = leg
+        self.rate = rate
+        self.epoch = leg.first_epoch
+        self.steps = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Note which epoch runs."""
+        self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the loss."""
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise JobError(
-                f"the loss became {loss} at step {batch + 1}: lower training.learning_rate; the best model so far "
-                "stays in the output folder"
+                f"the loss became {loss} in stage {self.leg.number} of {self.leg.of} at step {self.steps + 1} "
+                f"(epoch {self.epoch + 1}, batch {batch + 1}), rate {float(self.rate(self.steps)):.3g}: lower "
+                f"training.stages.{self.leg.number - 1}.rate, or set its clip_norm; the best model so far stays in "
+                "the output folder"
             )
+        self.steps += 1
 
 
 class KeepBest(keras.callbacks.Callback):

@@ -15,10 +15,11 @@ from preprocessing.recipe_file import load_recipe, save_recipe
 from training.card import DataCard, ModelCard, installed_versions, model_id
 from training.completeness import check_complete
 from training.evaluation import split_predictions
-from training.fit import MODEL_FILE, Epoch, compile_model, fit
-from training.metrics import BinaryMetrics, youden_threshold
+from training.fit import MODEL_FILE, Epoch, fit
+from training.metrics import BinaryMetrics, choose_thresholds
 from training.models import core_model, training_model
-from training.report import Judged, judge, save_report
+from training.report import Judged, judge_split, save_report
+from training.stages import check_stages
 from training.strategy import mirrored
 from training.stream import Shuffle, SplitStream
 from training.table import PatchTable, check_recipe, check_trainable, open_table
@@ -64,8 +65,8 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
     Args:
         recipe: what to train, and how.
         patches_uri: the output of the tile job.
-        out: local folder; it gets `model.keras`, `model.json`, `metrics.md`, `metrics.json`, `roc.png`,
-            `recipe.yaml`, `checkpoints/` and `logs/`.
+        out: local folder; it gets `model.keras`, `model.json`, `recipe.yaml`, `checkpoints/`, `logs/`, and the report:
+            `metrics.md`, `metrics.json`, `slides.csv` and four figures.
         replicas: devices that share a batch; 0 takes all GPUs, or one CPU.
 
     Raises:
@@ -82,11 +83,11 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
     with strategy.scope():
         core = core_model(len(recipe.tiling.scales), recipe.tiling.window, recipe.training)
         model = training_model(core, recipe)
-        compile_model(model, recipe.training)
+    check_stages(core, recipe.training)
     save_recipe(recipe, str(folder))
     shuffle = Shuffle(recipe.seed, recipe.training.shuffle_rows)
     train_stream, validation = _stream(table, "train", recipe, shuffle), _stream(table, "validation", recipe, None)
-    epochs = fit(model, core, train_stream, validation, recipe.training.epochs, folder)
+    epochs = fit(model, core, train_stream, validation, recipe.training, folder)
 
     judged = evaluate(folder / MODEL_FILE, table, recipe)
     report = save_report(folder, f"Patches of {recipe.name}", judged)
@@ -98,15 +99,15 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
 def evaluate(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, Judged]:
     """Judge a saved model on `validation`, and on `test` where both classes are there.
 
-    The threshold is chosen on `validation` for both, so that `test` stays unseen.
+    Both thresholds are chosen on `validation` for both splits, so that `test` stays unseen.
     """
     model = keras.saving.load_model(model_file, compile=False, safe_mode=True)
-    labels, probabilities = split_predictions(model, _stream(table, "validation", recipe, None))
-    threshold = youden_threshold(labels, probabilities)
-    judged = {"validation": judge(labels, probabilities, threshold)}
+    patches = {"validation": split_predictions(model, _stream(table, "validation", recipe, None))}
     if {0, 1} <= table.rows_per_label("test").keys():
-        judged["test"] = judge(*split_predictions(model, _stream(table, "test", recipe, None)), threshold)
-    return judged
+        patches["test"] = split_predictions(model, _stream(table, "test", recipe, None))
+    seen = patches["validation"]
+    thresholds = choose_thresholds(seen.labels, seen.probabilities, recipe.training.target_sensitivity)
+    return {split: judge_split(scored, split, thresholds, recipe.seed) for split, scored in patches.items()}
 
 
 def describe(model_file: Path, table: PatchTable, recipe: Recipe, metrics: Mapping[str, BinaryMetrics]) -> ModelCard:

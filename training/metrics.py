@@ -1,10 +1,10 @@
-"""How well probabilities tell two classes apart: the table and the curve that are reported."""
+"""How well probabilities tell two classes apart: thresholds, the reported table, and the curves."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,45 @@ class RocCurve:
     true_positive_rate: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class PrecisionRecallCurve:
+    """Points of a precision-recall curve, recall falling from 1 to 0: float64 arrays of equal length.
+
+    Attributes:
+        recall, precision: one point per distinct probability, and (0, 1) at the end.
+        average_precision: area under the steps: the sum over the points of precision times gain in recall.
+    """
+
+    recall: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    average_precision: float
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where to cut, chosen on validation alone.
+
+    Attributes:
+        youden: see `youden_threshold`; the one of the reported table.
+        sensitive: see `sensitivity_threshold`.
+        target_sensitivity: what `sensitive` was chosen for.
+    """
+
+    youden: float
+    sensitive: float
+    target_sensitivity: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many patches were judged how at one threshold."""
+
+    true_negatives: int
+    false_positives: int
+    false_negatives: int
+    true_positives: int
+
+
 def roc_points(labels: ArrayLike, probabilities: ArrayLike) -> RocCurve:
     """The ROC curve.
 
@@ -49,6 +88,17 @@ def roc_points(labels: ArrayLike, probabilities: ArrayLike) -> RocCurve:
     """
     false_positive, true_positive, _ = roc_curve(labels, probabilities)
     return RocCurve(false_positive, true_positive)
+
+
+def precision_recall_points(labels: ArrayLike, probabilities: ArrayLike) -> PrecisionRecallCurve:
+    """The precision-recall curve.
+
+    Args:
+        labels: (n,) of 0 and 1, both present.
+        probabilities: (n,) of the positive class.
+    """
+    precision, recall, _ = precision_recall_curve(labels, probabilities, drop_intermediate=True)
+    return PrecisionRecallCurve(recall, precision, float(average_precision_score(labels, probabilities)))
 
 
 def youden_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
@@ -66,6 +116,49 @@ def youden_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
     return float(thresholds[best])
 
 
+def sensitivity_threshold(labels: ArrayLike, probabilities: ArrayLike, target: float) -> float:
+    """The highest threshold that finds at least a wanted share of the positives.
+
+    Args:
+        labels: (n,) of 0 and 1, at least one of them 1.
+        probabilities: (n,) of the positive class.
+        target: wanted sensitivity, above 0 and at most 1.
+
+    Returns:
+        The probability of one of the positives.
+    """
+    falling = np.sort(np.asarray(probabilities)[np.asarray(labels).astype(bool)])[::-1]
+    found = np.arange(1, len(falling) + 1) / len(falling)  # divided as `binary_metrics` does, so 0.55 is reached by 55
+    return float(falling[np.argmax(found >= target)])
+
+
+def choose_thresholds(labels: ArrayLike, probabilities: ArrayLike, target_sensitivity: float) -> Thresholds:
+    """Both thresholds; the arguments are those of the validation split, whatever is judged by them afterwards."""
+    return Thresholds(
+        youden_threshold(labels, probabilities),
+        sensitivity_threshold(labels, probabilities, target_sensitivity),
+        target_sensitivity,
+    )
+
+
+def confusion(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> Confusion:
+    """Count what was judged how.
+
+    Args:
+        labels: (n,) of 0 and 1.
+        probabilities: (n,) of the positive class.
+        threshold: from which a probability counts as positive.
+    """
+    actual = np.asarray(labels).astype(bool)
+    found = np.asarray(probabilities) >= threshold
+    return Confusion(
+        true_negatives=int((~actual & ~found).sum()),
+        false_positives=int((~actual & found).sum()),
+        false_negatives=int((actual & ~found).sum()),
+        true_positives=int((actual & found).sum()),
+    )
+
+
 def binary_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> BinaryMetrics:
     """The reported table at one threshold.
 
@@ -75,16 +168,16 @@ def binary_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float
         threshold: from which a probability counts as positive; best chosen on other data.
     """
     actual = np.asarray(labels).astype(bool)
-    found = np.asarray(probabilities) >= threshold
-    positives, negatives, hits = int(actual.sum()), int((~actual).sum()), int((actual & found).sum())
-    sensitivity = hits / positives
+    counts = confusion(actual, probabilities, threshold)
+    positives, found = int(actual.sum()), counts.true_positives + counts.false_positives
+    sensitivity = counts.true_positives / positives
     return BinaryMetrics(
         auc=float(roc_auc_score(actual, probabilities)),
         threshold=float(threshold),
         sensitivity=sensitivity,
-        specificity=int((~actual & ~found).sum()) / negatives,
+        specificity=counts.true_negatives / (len(actual) - positives),
         recall=sensitivity,
-        precision=hits / int(found.sum()) if found.any() else 0.0,
+        precision=counts.true_positives / found if found else 0.0,
         patches=len(actual),
         positives=positives,
     )

@@ -1,43 +1,119 @@
-"""The models: one Inception V3 tower per scale, joined to one tumor probability (Liu et al. 2017)."""
+"""The models: one tower per scale, joined to one tumor probability (Liu et al. 2017), and what towers may be."""
 
 import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import keras
 
 from cluster.errors import UsageError
 from preprocessing.recipe import Recipe, Training
 from training.augmentation import PatchAugmentation
-from training.weights import REMEDY, local_weights
+from training.weights import ImageNetFile, local_weights
 
 OUTPUT: Final = "tumor_probability"
-SMALLEST_WINDOW: Final = 75  # pixels; Inception V3 halves the image five times
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network of keras.applications, without its top.
+
+    Attributes:
+        title: for people.
+        build: as in keras.applications; pixels enter it scaled.
+        scaled: from pixels (0 to 255) to what the network was made for, by built-in layers of the given name.
+        smallest_window: side of the smallest patch that reaches its end, pixels.
+        imagenet: its first weights.
+    """
+
+    title: str
+    build: Callable[..., keras.Model]
+    scaled: Callable[[Any, str], Any]
+    smallest_window: int
+    imagenet: ImageNetFile
+
+
+def _from_minus_one_to_one(pixels: Any, name: str) -> Any:
+    return keras.layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name=name)(pixels)
+
+
+def _blue_first_without_mean(pixels: Any, name: str) -> Any:
+    """The scaling of Caffe's networks: blue, green, red, each less its mean over ImageNet."""
+    mean = (103.939, 116.779, 123.68)
+    turned = keras.ops.flip(pixels, axis=-1)
+    return keras.layers.Rescaling(1.0, offset=[-value for value in mean], dtype="float32", name=name)(turned)
+
+
+BACKBONES: Final[Mapping[str, Backbone]] = MappingProxyType(
+    {
+        "inception_v3": Backbone(
+            title="Inception V3",
+            build=keras.applications.InceptionV3,
+            scaled=_from_minus_one_to_one,
+            smallest_window=75,
+            imagenet=ImageNetFile(
+                folder="inception_v3",
+                name="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+                md5="bcbd6486424b2319ff4ef7d526e38f63",
+            ),
+        ),
+        "resnet50": Backbone(
+            title="ResNet50",
+            build=keras.applications.ResNet50,
+            scaled=_blue_first_without_mean,
+            smallest_window=32,
+            imagenet=ImageNetFile(
+                folder="resnet",
+                name="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+                md5="4d473c1dd8becc155b73f8504c6f6626",
+            ),
+        ),
+        "mobilenet_v3_small": Backbone(
+            title="MobileNet V3 small",
+            build=partial(keras.applications.MobileNetV3Small, include_preprocessing=False),
+            scaled=_from_minus_one_to_one,
+            smallest_window=32,
+            imagenet=ImageNetFile(
+                folder="mobilenet_v3",
+                name="weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+                md5="d3e8ec802a04aa4fc771ee12a9a9b836",
+            ),
+        ),
+    }
+)
+"""By `training.backbone`."""
 
 
 def core_model(scales: int, window: int, training: Training) -> keras.Model:
-    """The model that is saved and used: built-in layers alone, so that it loads anywhere in safe mode.
+    """The model that is saved and used: parts of Keras alone, so that it loads anywhere in safe mode.
 
     Args:
         scales: number of magnifications.
         window: side of a patch, pixels.
-        training: first weights, and what is trained.
+        training: backbone, whether the scales share it, its first weights, and how its batch norm behaves.
 
     Returns:
         A model from `{"scale_0": (b, window, window, 3), …}`, values 0 to 255, to `(b, 1)` float32. Its towers
-        are the layers `tower_0`, …; they share no weights.
+        are the layers `tower_0`, … with weights of their own; towers that are shared are the one layer `tower_0`.
+        Every layer is trainable, except batch norm where it is frozen.
 
     Raises:
         UsageError: the window is too small, or the weights are missing or of another network.
     """
-    if window < SMALLEST_WINDOW:
-        raise UsageError(f"tiling.window is {window} px, Inception V3 needs at least {SMALLEST_WINDOW}: tile again")
+    backbone = BACKBONES[training.backbone]
+    _check_window(backbone, window)
     inputs = {f"scale_{scale}": keras.Input((window, window, 3), name=f"scale_{scale}") for scale in range(scales)}
-    weights = local_weights(training.weights)
-    features = []
-    for scale, (name, pixels) in enumerate(inputs.items()):
-        centered = keras.layers.Rescaling(1 / 127.5, offset=-1, name=f"centered_{name}")(pixels)
-        features.append(_tower(f"tower_{scale}", window, training, weights)(centered))
+    names = [f"tower_{scale}" for scale in range(1 if training.share_towers else scales)]
+    with local_weights(training.weights, backbone.imagenet) as weights:
+        towers = [_tower(name, backbone, window, training, weights) for name in names]
+    features = [
+        towers[scale % len(towers)](backbone.scaled(pixels, f"centered_{name}"))
+        for scale, (name, pixels) in enumerate(inputs.items())
+    ]
     joined = keras.layers.Concatenate(name="features")(features) if scales > 1 else features[0]
     probability = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name=OUTPUT)(joined)
     return keras.Model(inputs, probability, name="histospark")
@@ -56,22 +132,29 @@ def training_model(core: keras.Model, recipe: Recipe) -> keras.Model:
     return keras.Model(inputs, core(dict(zip(inputs, changed, strict=True))), name="training")
 
 
-def _tower(name: str, window: int, training: Training, weights: Path | None) -> keras.Model:
-    tower = keras.applications.InceptionV3(
-        include_top=False, weights=None, input_shape=(window, window, 3), pooling="avg", name=name
-    )
+def _check_window(backbone: Backbone, window: int) -> None:
+    if window < backbone.smallest_window:
+        others = [name for name, other in BACKBONES.items() if other.smallest_window <= window]
+        choice = f", or set training.backbone to {' or '.join(others)}" if others else ""
+        raise UsageError(
+            f"tiling.window is {window} px, {backbone.title} needs at least {backbone.smallest_window}: "
+            f"tile again with a larger window{choice}"
+        )
+
+
+def _tower(name: str, backbone: Backbone, window: int, training: Training, weights: Path | None) -> keras.Model:
+    tower = backbone.build(include_top=False, weights=None, input_shape=(window, window, 3), pooling="avg", name=name)
     if weights is not None:
-        _load(tower, weights)
-    for index, layer in enumerate(tower.layers):
-        normalizes = isinstance(layer, keras.layers.BatchNormalization)
-        # A frozen batch norm also uses its stored statistics in training.
-        layer.trainable = index >= training.trainable_from and not (normalizes and training.freeze_batch_norm)
-        if normalizes:
+        _load(tower, weights, training.weights, backbone)
+    for layer in tower.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = training.batch_norm_momentum
+            # A frozen batch norm also uses its stored statistics in training.
+            layer.trainable = not training.freeze_batch_norm
     return tower
 
 
-def _load(tower: keras.Model, weights: Path) -> None:
+def _load(tower: keras.Model, weights: Path, asked: str, backbone: Backbone) -> None:
     try:
         with warnings.catch_warnings():
             # Keras only warns of layers that it finds no weights for, and leaves them random.
@@ -80,5 +163,6 @@ def _load(tower: keras.Model, weights: Path) -> None:
     except (ValueError, OSError, KeyError, UserWarning) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"training.weights: {weights} does not hold Inception V3 without its top ({reason}); {REMEDY}"
+            f"training.weights: {asked} does not hold {backbone.title} without its top ({reason}); "
+            f"{backbone.imagenet.remedy}"
         ) from error

@@ -2,50 +2,88 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import keras
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from cluster.errors import UsageError
 
-IMAGENET_FILE: Final = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
-_IMAGENET_URL: Final = f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/{IMAGENET_FILE}"
-_IMAGENET_MD5: Final = "bcbd6486424b2319ff4ef7d526e38f63"
-REMEDY: Final = f"fetch {_IMAGENET_URL} on a machine with network, and give its path as training.weights"
+_KERAS_FILES: Final = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
-def local_weights(weights: str) -> Path | None:
-    """The weights file on this machine.
+@dataclass(frozen=True)
+class ImageNetFile:
+    """The weights that Keras offers for a backbone without its top.
+
+    Attributes:
+        folder: on Keras' server.
+        name: of the file.
+        md5: of its content.
+    """
+
+    folder: str
+    name: str
+    md5: str
+
+    @property
+    def url(self) -> str:
+        """Where Keras fetches it from."""
+        return f"{_KERAS_FILES}{self.folder}/{self.name}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do without the file."""
+        return f"fetch {self.url} on a machine with network, and give its path as training.weights"
+
+
+@contextmanager
+def local_weights(weights: str, imagenet: ImageNetFile) -> Iterator[Path | None]:
+    """The weights file on this machine; a copy from elsewhere lies in a temporary folder until the block ends.
 
     Args:
         weights: `imagenet`, `none`, or the path or URL of a file.
+        imagenet: what `imagenet` stands for.
 
-    Returns:
+    Yields:
         The file, or None for random weights.
 
     Raises:
-        UsageError: there is no such file, or it cannot be downloaded.
+        UsageError: there is no such file, or it cannot be fetched.
     """
     if weights == "none":
-        return None
-    if weights == "imagenet":
-        return _downloaded()
-    filesystem, path = url_to_fs(weights)
-    if not filesystem.isfile(path):
-        raise UsageError(f"training.weights: there is no file {weights}; {REMEDY}")
-    if "file" in (filesystem.protocol if isinstance(filesystem.protocol, tuple) else (filesystem.protocol,)):
-        return Path(path)
-    copy = Path(tempfile.mkdtemp(prefix="histospark-weights-")) / Path(path).name
-    with filesystem.open(path) as source, copy.open("wb") as target:
-        shutil.copyfileobj(source, target)
+        yield None
+    elif weights == "imagenet":
+        yield _downloaded(imagenet)
+    else:
+        with tempfile.TemporaryDirectory(prefix="histospark-weights-") as folder:
+            yield _fetched(weights, Path(folder), imagenet)
+
+
+def _fetched(weights: str, folder: Path, imagenet: ImageNetFile) -> Path:
+    try:
+        filesystem, path = url_to_fs(weights)
+        if not filesystem.isfile(path):
+            raise UsageError(f"training.weights: there is no file {weights}; {imagenet.remedy}")
+        if isinstance(filesystem, LocalFileSystem):
+            return Path(path)
+        copy = folder / Path(path).name
+        with filesystem.open(path) as source, copy.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except (OSError, ValueError, ImportError) as error:  # the storage fails, is unknown, or has no driver here
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UsageError(f"training.weights: {weights} cannot be read ({reason}); {imagenet.remedy}") from error
     return copy
 
 
-def _downloaded() -> Path:
+def _downloaded(imagenet: ImageNetFile) -> Path:
     try:
         # The same call, file and cache as keras.applications, so that a file fetched before is found.
-        return Path(keras.utils.get_file(IMAGENET_FILE, _IMAGENET_URL, cache_subdir="models", file_hash=_IMAGENET_MD5))
+        return Path(keras.utils.get_file(imagenet.name, imagenet.url, cache_subdir="models", file_hash=imagenet.md5))
     except Exception as error:  # Keras raises a bare Exception when the network fails
-        raise UsageError(f"the ImageNet weights cannot be downloaded; {REMEDY}") from error
+        raise UsageError(f"training.weights: the ImageNet weights cannot be downloaded; {imagenet.remedy}") from error

@@ -14,7 +14,7 @@ def test_tile_train_infer_and_evaluate_with_tumor_104_unseen(histospark: Command
     recipe = ["--conf", "conf/camelyon16.yaml"]
     for override in (
         "tiling.splits.test=[tumor_104]", "tiling.splits.validation=[tumor_103, normal_102]",
-        "training.weights=none", "training.trainable_from=280", "training.epochs=1",
+        "training.weights=none", "training.stages=[{trainable_from: 280, epochs: 1}]",
         "inference.stride=100",
     ):  # fmt: skip
         recipe += ["--set", override]

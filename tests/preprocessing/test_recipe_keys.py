@@ -29,7 +29,7 @@ def test_camelyon16_recipe_is_the_published_method() -> None:
     [
         ("tiling.windw", "tiling.window"),
         ("tiling.tissue.max_grey", "tiling.tissue.max_gray"),
-        ("training.learningrate", "training.learning_rate"),
+        ("training.batchsize", "training.batch_size"),
         ("window", "tiling.window"),
     ],
 )
@@ -53,7 +53,7 @@ def test_effective_recipe_reads_back_as_itself(tmp_path: Path) -> None:
 
 def test_recipe_id_follows_what_shapes_rows_and_nothing_else() -> None:
     base = load_recipe(DEMO)
-    assert load_recipe(DEMO, ["training.epochs=99", "inference.threshold=0.9"]).recipe_id == base.recipe_id
+    assert load_recipe(DEMO, ["training.stages=[{epochs: 99}]", "inference.threshold=0.9"]).recipe_id == base.recipe_id
     for override in ("seed=8", "tiling.stride=26", "tiling.image.quality=91", "tiling.splits.test=[x]"):
         assert load_recipe(DEMO, [override]).recipe_id != base.recipe_id
 

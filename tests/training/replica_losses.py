@@ -9,8 +9,8 @@ import sys
 import keras
 
 from preprocessing.recipe import Recipe
-from training.fit import compile_model
 from training.models import core_model, training_model
+from training.stages import compile_stage
 from training.strategy import mirrored
 from training.stream import Shuffle, SplitStream
 from training.table import open_table
@@ -33,10 +33,10 @@ keras.utils.set_random_seed(1)
 with strategy.scope():
     core = core_model(len(recipe.tiling.scales), recipe.tiling.window, settings)
     model = training_model(core, recipe)
-    compile_model(model, settings)
 stream = SplitStream(
     open_table(uri), "train", recipe.tiling.window, settings.batch_size, shuffle=Shuffle(recipe.seed, 32)
 )
+compile_stage(model, core, settings.stages[0], settings, stream.steps)
 losses = Losses()
 model.fit(stream.dataset(), epochs=1, callbacks=[losses], verbose=0)
-print(json.dumps({"replicas": strategy.num_replicas_in_sync, "losses": losses.values}))
+print(json.dumps({"replicas": strategy.num_replicas_in_sync, "values": losses.values}))

@@ -12,8 +12,19 @@ from PIL import Image
 from cluster.errors import UsageError
 from tests.training.tiny_table import WrittenTable
 from training.card import DataCard, ModelCard, installed_versions, load_card, model_id
-from training.metrics import binary_metrics, roc_points, youden_threshold
-from training.report import judge, metrics_table, save_report
+from training.metrics import (
+    Confusion,
+    Thresholds,
+    binary_metrics,
+    choose_thresholds,
+    confusion,
+    precision_recall_points,
+    roc_points,
+    sensitivity_threshold,
+    youden_threshold,
+)
+from training.report import judge, save_report
+from training.report_text import metrics_table
 from training.table import open_table
 
 LABELS = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
@@ -49,6 +60,43 @@ def test_youden_gives_a_probability_even_for_a_model_that_is_always_wrong() -> N
     assert youden_threshold([1, 1, 0, 0], [0.1, 0.2, 0.3, 0.4]) in {0.1, 0.2, 0.3, 0.4}
 
 
+def test_the_highest_threshold_that_is_sensitive_enough() -> None:
+    # Positives: 0.9, 0.8, 0.7, 0.35; three of four are exactly 0.75.
+    wanted = {0.01: 0.9, 0.25: 0.9, 0.26: 0.8, 0.75: 0.7, 0.76: 0.35, 1.0: 0.35}
+    assert {target: sensitivity_threshold(LABELS, SCORES, target) for target in wanted} == wanted
+    assert binary_metrics(LABELS, SCORES, 0.7).sensitivity == 0.75
+
+
+@pytest.mark.parametrize("found", range(1, 101))
+def test_a_share_that_can_be_met_exactly_is_met_exactly(found: int) -> None:
+    scores = [number / 200 for number in range(100, 200)]
+    assert sensitivity_threshold([1] * 100, scores, found / 100) == scores[-found]
+
+
+def test_positives_that_tie_are_found_together() -> None:
+    assert sensitivity_threshold([1, 1, 1, 0], [0.5, 0.5, 0.9, 0.7], 0.4) == 0.5
+
+
+def test_both_thresholds_are_chosen_at_once() -> None:
+    assert choose_thresholds(LABELS, SCORES, 0.95) == Thresholds(0.7, 0.35, 0.95)
+
+
+def test_the_confusion_matrix_counts() -> None:
+    assert confusion(LABELS, SCORES, 0.6) == Confusion(
+        true_negatives=4, false_positives=2, false_negatives=1, true_positives=3
+    )
+
+
+def test_the_precision_recall_curve_by_hand() -> None:
+    curve = precision_recall_points([0, 1, 0, 1], [0.1, 0.4, 0.6, 0.8])
+    # 0.8 finds half of the positives, at precision 1; 0.4 finds the other, 2 of 3 being right.
+    assert curve.average_precision == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    points = dict(zip(curve.recall.tolist(), curve.precision.tolist(), strict=True))
+    assert points[0] == 1
+    assert curve.recall[0] == 1
+    assert curve.recall[-1] == 0
+
+
 def test_the_curve_goes_from_corner_to_corner() -> None:
     curve = roc_points([0, 1], [0.2, 0.5])
     assert list(zip(curve.false_positive_rate, curve.true_positive_rate, strict=True)) == [(0, 0), (0, 1), (1, 1)]
@@ -62,7 +110,7 @@ def test_the_report_holds_table_numbers_and_curve(tmp_path: Path) -> None:
     assert (
         (tmp_path / "metrics.md").read_text()
         == table
-        == metrics_table("By hand", {name: entry.metrics for name, entry in judged.items()})
+        == metrics_table("By hand", {name: entry.metrics for name, entry in judged.items()}, {})
     )
     assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["precision"] == 0.6
     with Image.open(tmp_path / "roc.png") as plot:

@@ -14,13 +14,17 @@ from click.testing import CliRunner, Result
 
 from cluster.errors import JobError, UsageError
 from preprocessing.recipe import Recipe
+from preprocessing.training_settings import Constant, Stage
 from tests.training.tiny_table import SLIDES, WrittenTable, tiny_recipe, write_table
 from training import job
 from training.card import load_card
 from training.fit import Checkpoint, KeepBest, StopAtNan
 from training.job import train, writable_folder
+from training.schedules import rate_schedule
+from training.stages import legs
 
-SETTINGS = {"epochs": 3, "learning_rate": 2e-4, "batch_norm_momentum": 0.5, "augmentation": {"contrast": 0.1}}
+STAGES = [{"epochs": 3, "rate": {"kind": "constant", "value": 2e-4}}]
+SETTINGS = {"stages": STAGES, "batch_norm_momentum": 0.5, "augmentation": {"contrast": 0.1}}
 
 
 def command(recipe: Recipe, table: WrittenTable, out: Path, folder: Path, more: Sequence[str] = ()) -> Result:
@@ -121,8 +125,10 @@ def small_model() -> keras.Model:
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
     model = small_model()
-    with pytest.raises(JobError, match=r"the loss became nan at step 1: lower training\.learning_rate"):
-        model.fit(np.full((4, 2), np.nan), np.zeros((4, 1)), verbose=0, callbacks=[StopAtNan()])
+    (leg,) = legs([Stage(rate=Constant(value=0.25))])
+    watch = StopAtNan(leg, rate_schedule(leg.stage, 10, 4))
+    with pytest.raises(JobError, match=r"nan in stage 1 of 1 at step 1 \(epoch 1, batch 1\), rate 0\.25: lower"):
+        model.fit(np.full((4, 2), np.nan), np.zeros((4, 1)), verbose=0, callbacks=[watch])
 
 
 def test_the_best_epoch_is_kept_and_the_last_checkpoint(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class WrittenTable:
 
 
 def tiny_recipe(**training: object) -> Recipe:
-    settings = {"weights": "none", "trainable_from": 0, "batch_size": 16, "shuffle_rows": 32, **training}
+    settings = {"weights": "none", "batch_size": 16, "shuffle_rows": 32, **training}
     return Recipe.model_validate(
         {
             "name": "tiny",
