@@ -1,6 +1,6 @@
 """Trains a few steps on N replicas and prints the losses as JSON; a program, as devices are cut only once.
 
-python replica_losses.py URI RECIPE_JSON REPLICAS
+python -m tests.training.replica_losses URI RECIPE_JSON REPLICAS
 """
 
 import json

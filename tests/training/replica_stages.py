@@ -1,6 +1,6 @@
 """Trains a stage of a tiny core on N replicas and prints its weights as JSON; a program, as devices are cut once.
 
-python replica_stages.py TRAINING_JSON REPLICAS
+python -m tests.training.replica_stages TRAINING_JSON REPLICAS
 """
 
 import json

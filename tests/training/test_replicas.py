@@ -10,6 +10,7 @@ import pytest
 
 from cluster.errors import UsageError
 from preprocessing.recipe import Training
+from tests.conftest import ROOT
 from tests.training.tiny_table import WrittenTable, tiny_recipe, write_table
 from training.strategy import mirrored
 
@@ -18,15 +19,15 @@ TOLERANCE = 1e-3
 
 
 def printed(program: str, *arguments: str, replicas: int) -> list[float]:
-    command = [sys.executable, str(Path(__file__).with_name(program)), *arguments, str(replicas)]
-    run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", f"tests.training.{program}", *arguments, str(replicas)]
+    run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300)
     answer = json.loads(run.stdout.splitlines()[-1])
     assert answer["replicas"] == replicas
     return list(answer["values"])
 
 
 def losses(table: WrittenTable, replicas: int) -> list[float]:
-    return printed("replica_losses.py", table.uri, table.recipe.model_dump_json(), replicas=replicas)
+    return printed("replica_losses", table.uri, table.recipe.model_dump_json(), replicas=replicas)
 
 
 def test_two_replicas_train_like_one(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_clipping_group_rates_decay_and_moving_momentum_do_not_depend_on_the_rep
         "clip_norm": 0.05,
     }
     training = Training.model_validate({"freeze_batch_norm": True, "batch_size": 16, "stages": [stage]})
-    one, two = (printed("replica_stages.py", training.model_dump_json(), replicas=replicas) for replicas in (1, 2))
+    one, two = (printed("replica_stages", training.model_dump_json(), replicas=replicas) for replicas in (1, 2))
     assert np.allclose(one, two, rtol=TOLERANCE, atol=1e-5)
 
 
