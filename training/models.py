@@ -94,12 +94,12 @@ def core_model(scales: int, window: int, training: Training) -> keras.Model:
     Args:
         scales: number of magnifications.
         window: side of a patch, pixels.
-        training: backbone, whether the scales share it, its first weights, and how its batch norm behaves.
+        training: backbone, whether the scales share it, its first weights, and how slowly its batch norm follows.
 
     Returns:
         A model from `{"scale_0": (b, window, window, 3), …}`, values 0 to 255, to `(b, 1)` float32. Its towers
         are the layers `tower_0`, … with weights of their own; towers that are shared are the one layer `tower_0`.
-        Every layer is trainable, except batch norm where it is frozen.
+        Every layer is trainable; what a stage freezes is the business of `stages.set_trainable`.
 
     Raises:
         UsageError: the window is too small, or the weights are missing or of another network.
@@ -149,8 +149,6 @@ def _tower(name: str, backbone: Backbone, window: int, training: Training, weigh
     for layer in tower.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = training.batch_norm_momentum
-            # A frozen batch norm also uses its stored statistics in training.
-            layer.trainable = not training.freeze_batch_norm
     return tower
 
 

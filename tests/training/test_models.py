@@ -9,8 +9,10 @@ from keras.layers import BatchNormalization
 
 from cluster.errors import UsageError
 from preprocessing.recipe import Training
+from preprocessing.training_settings import Stage
 from tests.training.tiny_table import WINDOW, tiny_recipe
 from training.models import BACKBONES, core_model, training_model
+from training.stages import set_trainable
 
 SMALL = 32
 QUICK = "mobilenet_v3_small"
@@ -41,7 +43,9 @@ def test_towers_are_named_and_unshared_with_the_asked_batch_norm() -> None:
 
 
 def test_frozen_batch_norm_is_frozen_everywhere_and_nothing_else_is() -> None:
-    tower = core_model(1, SMALL, settings(freeze_batch_norm=True)).get_layer("tower_0")
+    core = core_model(1, SMALL, settings())
+    set_trainable(core, Stage(), freeze_batch_norm=True)
+    tower = core.get_layer("tower_0")
     assert all(layer.trainable != isinstance(layer, BatchNormalization) for layer in tower.layers)
 
 
