@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from preprocessing.tiling_settings import Fraction, Pixels, Settings, Tiling
-from preprocessing.training_settings import Stage
+from preprocessing.training_settings import EveryRow, NotNegative, Positive, RowSampling, Stage
 
 Backbone = Literal["inception_v3", "resnet50", "mobilenet_v3_small"]
 
@@ -44,9 +44,16 @@ class Training(Settings):
         weights: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file.
         batch_norm_momentum: how slowly the running statistics follow; 0.99 suits long runs and ImageNet weights.
         freeze_batch_norm: use the stored statistics in training, too, which makes replicas exchangeable.
+        synchronize_batch_norm: normalize by the whole batch, not by a replica's share of it.
+        precision: of the towers' arithmetic; weights, head and loss stay float32. float16 scales its loss.
+        xla: compile the step by XLA; one replica only.
         batch_size: patches per step over all replicas together.
+        sampling: which rows make an epoch.
+        class_weights: how much a row of each class counts in the training loss, class 0 first; `balanced` weighs
+            all classes of the epoch alike, `none` all rows.
         shuffle_rows: size of the shuffle buffer, rows of encoded patches.
-        reader_workers: petastorm threads; 1 gives a reproducible order.
+        reader_workers: petastorm threads; the order of rows does not depend on them.
+        checkpoint_minutes: most work that a killed training loses; 0 writes a checkpoint after every step.
         augmentation: random changes of training patches.
         stages: what is trained, one stage after the other, each from where the one before it ended.
         target_sensitivity: what the second threshold of the report reaches on the validation split.
@@ -57,9 +64,15 @@ class Training(Settings):
     weights: str = "imagenet"
     batch_norm_momentum: float = Field(default=0.99, gt=0, lt=1)
     freeze_batch_norm: bool = False
+    synchronize_batch_norm: bool = False
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    xla: bool = False
     batch_size: int = Field(default=32, gt=0)
+    sampling: RowSampling = EveryRow()
+    class_weights: Literal["none", "balanced"] | tuple[Positive, ...] = "none"
     shuffle_rows: int = Field(default=4096, gt=0)
     reader_workers: int = Field(default=1, gt=0)
+    checkpoint_minutes: NotNegative = 10.0
     augmentation: Augmentation = Augmentation()
     stages: tuple[Stage, ...] = Field(default=(Stage(),), min_length=1)
     target_sensitivity: float = Field(default=0.95, gt=0, le=1)
@@ -96,6 +109,11 @@ class Recipe(Settings):
     tiling: Tiling
     training: Training = Training()
     inference: Inference
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes by label; label 0 is `normal`."""
+        return ("normal", *self.tiling.labels.classes)
 
     @property
     def recipe_id(self) -> str:

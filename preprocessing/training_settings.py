@@ -1,4 +1,4 @@
-"""What a recipe may say of one stage of training: what is trained, by which optimizer, at which rate."""
+"""What a recipe may say of training: in which draw rows come, and of each stage what is trained and how."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,6 +10,26 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Inertia = Annotated[float, Field(ge=0, lt=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
+
+
+class EveryRow(Settings):
+    """Each row of the split exactly once per epoch."""
+
+    kind: Literal["every_row"] = "every_row"
+
+
+class ClassThenSlide(Settings):
+    """A class, a slide that has it, then one of its patches, each drawn evenly (Liu et al. 2017, arXiv 1703.02442).
+
+    Attributes:
+        rows: draws that make an epoch; None: as many as the split has rows.
+    """
+
+    kind: Literal["class_then_slide"] = "class_then_slide"
+    rows: int | None = Field(default=None, gt=0)
+
+
+RowSampling = Annotated[EveryRow | ClassThenSlide, Field(discriminator="kind")]
 
 
 class RMSProp(Settings):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from cluster.errors import JobError
+from preprocessing.training_settings import EveryRow, RowSampling
 from training.order import WEIGHT, Chunk, epoch_seed, filled_batches, length, shuffled
 from training.row_loss import LABEL, open_rows
 from training.table import PatchTable
@@ -39,7 +40,9 @@ class SplitStream:
         batch_size: rows per batch over all replicas.
         reader_workers: petastorm threads.
         shuffle: None delivers the rows in the order of the files.
+        sampling: which rows make a pass.
         epoch: number of the pass that the next iteration makes; the trainer sets it.
+        first_batch: batches of that pass that are left out, because a training that broke off has seen them.
         failure: what went wrong in the last pass. TensorFlow turns an exception of a generator into an error of
             its own; `original_errors` brings this one back.
     """
@@ -50,7 +53,9 @@ class SplitStream:
     batch_size: int
     reader_workers: int = 1
     shuffle: Shuffle | None = None
+    sampling: RowSampling = field(default_factory=EveryRow)
     epoch: int = 0
+    first_batch: int = 0
     failure: Exception | None = field(default=None, init=False)
 
     @property
