@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 
 import tensorflow as tf
 
@@ -18,7 +19,7 @@ class Shuffle:
     """How a pass over a split is mixed.
 
     Attributes:
-        seed: with the number of the epoch it decides the whole order (with one reader thread).
+        seed: with the number of the epoch it decides the whole order.
         rows: encoded rows held back to mix with.
     """
 
@@ -42,7 +43,8 @@ class SplitStream:
         shuffle: None delivers the rows in the order of the files.
         sampling: which rows make a pass.
         epoch: number of the pass that the next iteration makes; the trainer sets it.
-        first_batch: batches of that pass that are left out, because a training that broke off has seen them.
+        first_batch: batches of that pass that are left out, because a training that broke off has seen them; their
+            rows are read and dropped before anything is decoded. Set it before `dataset`.
         failure: what went wrong in the last pass. TensorFlow turns an exception of a generator into an error of
             its own; `original_errors` brings this one back.
     """
@@ -86,8 +88,16 @@ class SplitStream:
 
         Returns:
             Elements `({"scale_0": (b, window, window, 3) uint8, …}, label (b, 1) float32, weight (b, 1) float32)`.
-            `b` is always `batch_size`; the rows that fill the last batch weigh 0.
+            `b` is always `batch_size`; the rows that fill the last batch weigh 0. There are `steps - first_batch`.
+
+        Raises:
+            JobError: a pass has no batch `first_batch`.
         """
+        if not 0 <= self.first_batch < self.steps:
+            raise JobError(
+                f"training shall go on after batch {self.first_batch}, but a pass over the split {self.split} of "
+                f"{self.table.uri} has {self.steps}: it is not the table or the batch size that training began with"
+            )
         images = self.table.images
         signature = {name: tf.TensorSpec((self.batch_size,), tf.string) for name in images} | {
             LABEL: tf.TensorSpec((self.batch_size,), tf.int32),
@@ -108,7 +118,7 @@ class SplitStream:
             .map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(self.batch_size, drop_remainder=True)
             .prefetch(2)
-            .apply(tf.data.experimental.assert_cardinality(self.steps))
+            .apply(tf.data.experimental.assert_cardinality(self.steps - self.first_batch))
         )
         return dataset.with_options(options)
 
@@ -131,7 +141,7 @@ class SplitStream:
     def _batches(self) -> Iterator[Chunk]:
         self.failure = None
         try:
-            for batch in filled_batches(self.encoded(), self.batch_size):
+            for batch in islice(filled_batches(self.encoded(), self.batch_size), self.first_batch, None):
                 yield {name: column for name, column in batch.items() if name != "patch_id"}
         except JobError as error:
             self.failure = error

@@ -3,10 +3,13 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import simplejpeg
 import tensorflow as tf
@@ -54,6 +57,55 @@ def test_each_epoch_has_an_order_of_its_own_that_the_seed_repeats(written: Writt
         assert orders[-1] == ids_of(again)
     assert len({tuple(order) for order in orders}) == 4
     assert ids_of(train_stream(table, shuffle=Shuffle(seed=6, rows=32))) != orders[0]
+
+
+def test_the_order_does_not_depend_on_the_number_of_threads(written: WrittenTable) -> None:
+    table = open_table(written.uri)
+    one, *several = (train_stream(table, reader_workers=workers) for workers in (1, 2, 4))
+    for epoch in range(40):
+        one.epoch = epoch
+        expected = ids_of(one)
+        for stream in several:
+            stream.epoch = epoch
+            assert ids_of(stream) == expected
+
+
+def test_the_order_holds_while_work_is_handed_out_late(written: WrittenTable) -> None:
+    table = open_table(written.uri)
+    expected = ids_of(train_stream(table))
+    with mock.patch("petastorm.reader.ConcurrentVentilator", LateVentilator):
+        assert ids_of(train_stream(table, reader_workers=3)) == expected
+
+
+def test_a_pass_that_goes_on_has_the_batches_of_an_undisturbed_one(written: WrittenTable) -> None:
+    table = open_table(written.uri)
+    whole = list(train_stream(table, epoch=2).dataset().as_numpy_iterator())
+    for first in (1, 4, 5):
+        rest = train_stream(table, epoch=2, first_batch=first).dataset()
+        assert rest.cardinality().numpy() == 6 - first
+        for ours, theirs in zip(rest.as_numpy_iterator(), whole[first:], strict=True):
+            tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_batches_left_out_are_counted_but_not_decoded(make_table: Callable[..., WrittenTable]) -> None:
+    written = make_table({("train", "a"): {0: 32}})
+    path = next(Path(written.uri).rglob("*.parquet"))
+    rows = pq.read_table(path, partitioning=None)
+    broken = [b"no image"] * 16 + rows["image_0"].to_pylist()[16:]
+    place = rows.column_names.index("image_0")
+    pq.write_table(rows.set_column(place, "image_0", [broken]).cast(rows.schema), path, row_group_size=8)
+    table = open_table(written.uri)
+    assert len(list(train_stream(table, shuffle=None, first_batch=1).dataset())) == 1
+    more = replace(table, files=tuple(replace(file, rows=file.rows + 8) for file in table.files))
+    stream = train_stream(more, shuffle=None, first_batch=1)
+    with pytest.raises(JobError, match="gave 32 rows in epoch 1, its footers promise 40"), original_errors(stream):
+        for _ in stream.dataset():
+            pass
+
+
+def test_a_pass_cannot_go_on_behind_its_end(written: WrittenTable) -> None:
+    with pytest.raises(JobError, match="go on after batch 6, but a pass over the split train of .* has 6"):
+        train_stream(open_table(written.uri), first_batch=6).dataset()
 
 
 def test_an_epoch_mixes_slides_and_classes(written: WrittenTable) -> None:
