@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from unittest import mock
 
@@ -70,11 +71,26 @@ def test_the_order_does_not_depend_on_the_number_of_threads(written: WrittenTabl
             assert ids_of(stream) == expected
 
 
-def test_the_order_holds_while_work_is_handed_out_late(written: WrittenTable) -> None:
+class BurstVentilator(ConcurrentVentilator):
+    """Hands out three row groups at once and then rests: petastorm's pool has passed over any thread meanwhile."""
+
+    def _ventilate(self) -> None:
+        hand_out, numbers = self._ventilate_fn, count()
+
+        def hand_out_in_bursts(**item: object) -> None:
+            time.sleep(0 if next(numbers) % 3 else 0.02)
+            hand_out(**item)
+
+        self._ventilate_fn = hand_out_in_bursts
+        super()._ventilate()
+
+
+def test_the_order_holds_while_threads_wait_for_work(written: WrittenTable) -> None:
     table = open_table(written.uri)
     expected = ids_of(train_stream(table))
-    with mock.patch("petastorm.reader.ConcurrentVentilator", LateVentilator):
-        assert ids_of(train_stream(table, reader_workers=3)) == expected
+    with mock.patch("petastorm.reader.ConcurrentVentilator", BurstVentilator):
+        for _ in range(5):
+            assert ids_of(train_stream(table, reader_workers=3)) == expected
 
 
 def test_a_pass_that_goes_on_has_the_batches_of_an_undisturbed_one(written: WrittenTable) -> None:
@@ -104,7 +120,7 @@ def test_batches_left_out_are_counted_but_not_decoded(make_table: Callable[..., 
 
 
 def test_a_pass_cannot_go_on_behind_its_end(written: WrittenTable) -> None:
-    with pytest.raises(JobError, match="go on after batch 6, but a pass over the split train of .* has 6"):
+    with pytest.raises(JobError, match=r"go on after batch 6, but a pass over the split train of .* has 6"):
         train_stream(open_table(written.uri), first_batch=6).dataset()
 
 
