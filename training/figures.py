@@ -5,7 +5,6 @@ Sets differ in line style as well, so that the figures survive a gray printer.
 
 from collections.abc import Iterator, Mapping
 from itertools import cycle
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,12 +22,6 @@ _COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F0
 _STYLES: Final = ("-", (0, (5, 2)), (0, (1, 1)))  # 3 and 7 share no divisor: 21 sets look different
 _SIDE: Final = 5.2  # of a square plot, inches
 _GUIDE: Final[_Style] = {"color": "0.6", "linestyle": (0, (2, 2)), "linewidth": 1}
-_DPI: Final = 150
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG."""
-    figure.savefig(path, dpi=_DPI)
 
 
 def roc_figure(title: str, metrics: Mapping[str, BinaryMetrics], curves: Mapping[str, RocCurve]) -> Figure:

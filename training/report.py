@@ -1,6 +1,5 @@
-"""What people look at: the table of metrics and the figures of some judged sets, written to a folder."""
+"""Two classes, judged and told: the table of metrics and the figures of some sets, written to a folder."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +8,9 @@ from numpy.typing import ArrayLike
 
 from training import figures
 from training.evidence import Evidence, as_json, gather
+from training.findings import Drawing, Findings, save_findings
 from training.metrics import BinaryMetrics, RocCurve, Thresholds, binary_metrics, roc_points
-from training.report_text import metrics_table
+from training.report_text import metric_notes, metric_sections
 from training.slide_level import ScoredPatches, slide_csv
 
 
@@ -52,19 +52,66 @@ def save_report(folder: Path, title: str, sets: Mapping[str, Judged]) -> str:
     Returns:
         The table as Markdown, for printing.
     """
+    return save_findings(folder, binary_findings(title, sets))
+
+
+def binary_findings(title: str, sets: Mapping[str, Judged]) -> Findings:
+    """All that is told of some sets of two classes; figures and slides where there is evidence.
+
+    Args:
+        title: heading of table and plots.
+        sets: what was judged, by name.
+    """
     evidence = {name: judged.evidence for name, judged in sets.items() if judged.evidence is not None}
     metrics = {name: judged.metrics for name, judged in sets.items()}
-    table = metrics_table(title, metrics, evidence)
-    (folder / "metrics.md").write_text(table, encoding="utf-8")
     more = {name: as_json(it) for name, it in evidence.items()}
-    values = {name: asdict(it) | more.get(name, {}) for name, it in metrics.items()}
-    (folder / "metrics.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return Findings(
+        title=title,
+        sections=metric_sections(metrics, evidence),
+        notes=metric_notes(evidence),
+        values={name: asdict(it) | more.get(name, {}) for name, it in metrics.items()},
+        drawings=_drawings(title, sets, evidence),
+        slides=slide_csv(row for it in evidence.values() for row in it.slides) if evidence else None,
+    )
+
+
+def _drawings(title: str, sets: Mapping[str, Judged], evidence: Mapping[str, Evidence]) -> tuple[Drawing, ...]:
+    metrics = {name: judged.metrics for name, judged in sets.items()}
     curves = {name: judged.curve for name, judged in sets.items()}
-    figures.save(figures.roc_figure(title, metrics, curves), folder / "roc.png")
-    if evidence:
-        rows = [row for it in evidence.values() for row in it.slides]
-        (folder / "slides.csv").write_text(slide_csv(rows), encoding="utf-8")
-        figures.save(figures.precision_recall_figure(title, metrics, evidence), folder / "precision_recall.png")
-        figures.save(figures.calibration_figure(title, evidence), folder / "calibration.png")
-        figures.save(figures.confusion_figure(title, metrics, evidence), folder / "confusion.png")
-    return table
+    roc = Drawing(
+        name="roc",
+        caption="ROC curve: each dot is the threshold of the table; the gray diagonal is guessing.",
+        alt="ROC curves. " + _each({name: f"AUC {it.auc:.4f}" for name, it in metrics.items()}),
+        figure=figures.roc_figure(title, metrics, curves),
+    )
+    if not evidence:
+        return (roc,)
+    precision = Drawing(
+        name="precision_recall",
+        caption="Precision over recall: each dot is the threshold of the table; dashed lines are guessing.",
+        alt="Precision-recall curves. "
+        + _each({name: f"average precision {it.curve.average_precision:.4f}" for name, it in evidence.items()}),
+        figure=figures.precision_recall_figure(title, metrics, evidence),
+    )
+    calibration = Drawing(
+        name="calibration",
+        caption="Calibration: a point below the diagonal promises more than comes true. Below, patches per bin.",
+        alt="Reliability diagram. "
+        + _each({name: f"expected error {it.reliability.expected_error:.4f}" for name, it in evidence.items()}),
+        figure=figures.calibration_figure(title, evidence),
+    )
+    confusion = Drawing(
+        name="confusion",
+        caption="Confusion matrices at the threshold of the table; shares are of the actual class.",
+        alt="Confusion matrices. " + _each({name: _counted(it) for name, it in evidence.items()}),
+        figure=figures.confusion_figure(title, metrics, evidence),
+    )
+    return roc, precision, calibration, confusion
+
+
+def _counted(evidence: Evidence) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in asdict(evidence.confusion).items())
+
+
+def _each(texts: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {text}" for name, text in texts.items()) + "."

@@ -24,7 +24,6 @@ from training.metrics import (
     youden_threshold,
 )
 from training.report import judge, save_report
-from training.report_text import metrics_table
 from training.table import open_table
 
 LABELS = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
@@ -107,11 +106,8 @@ def test_the_report_holds_table_numbers_and_curve(tmp_path: Path) -> None:
     table = save_report(tmp_path, "By hand", judged)
     assert "| sensitivity | 0.75000 | 0.00000 |" in table.splitlines()
     assert "| patches | 10 | 2 |" in table.splitlines()
-    assert (
-        (tmp_path / "metrics.md").read_text()
-        == table
-        == metrics_table("By hand", {name: entry.metrics for name, entry in judged.items()}, {})
-    )
+    assert (tmp_path / "metrics.md").read_text() == table
+    assert table.startswith("## By hand\n\n| metric | validation | test |\n|---|---:|---:|\n| auc | ")
     assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["precision"] == 0.6
     with Image.open(tmp_path / "roc.png") as plot:
         assert plot.format == "PNG"
