@@ -1,0 +1,125 @@
+"""The exported form of a model: OpenVINO IR, which inference on CPUs reads without TensorFlow.
+
+IR is two files, an XML graph of known operations and a file of numbers: reading them runs no code.
+"""
+
+import hashlib
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from cluster.errors import JobError
+
+TOLERANCE: Final = 1e-3
+"""Largest difference of a probability that is still called agreement."""
+PROBE_PATCHES: Final = 256
+
+_TELEMETRY: Final = "openvino_telemetry"
+Images = Mapping[str, NDArray[Any]]
+
+
+class ExportCard(BaseModel):
+    """The exported form of a model, and how far it agrees with Keras.
+
+    Attributes:
+        file: name of the graph; the numbers lie beside it as `.bin`.
+        sha256: of both files, the graph first.
+        patches: real patches on which both forms were compared.
+        largest_difference: of a probability, over these patches.
+        tolerance: the difference that was allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    sha256: str
+    patches: int
+    largest_difference: float
+    tolerance: float
+
+
+def export_model(model: keras.Model, folder: Path, probe: Iterable[Images]) -> ExportCard:
+    """Write `model.xml` and `model.bin`, after comparing them with Keras on real patches.
+
+    Args:
+        model: a core model.
+        folder: where the files shall lie; it gets them only if they agree.
+        probe: batches of patches by input name; about `PROBE_PATCHES` of them are judged by both.
+
+    Raises:
+        JobError: the two forms differ by more than `TOLERANCE`.
+    """
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as made:
+        graph = Path(made) / "model.xml"
+        _quiet_openvino()
+        model.export(str(graph), format="openvino", verbose=False)
+        patches, difference = _compared(model, compiled(graph), probe)
+        if not difference <= TOLERANCE:  # no number is no agreement, either
+            raise JobError(
+                f"the exported model differs from Keras by {difference:.2g} (allowed: {TOLERANCE:g}) and was not kept: "
+                "infer with the Keras model, and report the recipe's backbone"
+            )
+        for file in (graph.with_suffix(".bin"), graph):  # the graph last: whoever sees it finds its numbers
+            os.replace(file, folder / file.name)
+    graph = folder / graph.name
+    return ExportCard(
+        file=graph.name,
+        sha256=files_hash(graph),
+        patches=patches,
+        largest_difference=difference,
+        tolerance=TOLERANCE,
+    )
+
+
+def compiled(graph: Path, **properties: str) -> Any:
+    """An exported model, ready for this machine's CPU.
+
+    Args:
+        graph: the `.xml` file.
+        properties: of the CPU plug-in; without `INFERENCE_PRECISION_HINT` it computes in float32.
+    """
+    return _quiet_openvino().Core().compile_model(str(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32", **properties})
+
+
+def files_hash(graph: Path) -> str:
+    """SHA-256 of graph and numbers together."""
+    total = hashlib.sha256()
+    for file in (graph, graph.with_suffix(".bin")):
+        with file.open("rb") as stream:
+            while part := stream.read(1 << 20):
+                total.update(part)
+    return total.hexdigest()
+
+
+def _compared(model: keras.Model, exported: Any, probe: Iterable[Images]) -> tuple[int, float]:
+    patches, largest = 0, 0.0
+    for images in probe:
+        arrays = {name: np.asarray(values, np.float32) for name, values in images.items()}
+        expected = np.asarray(model.predict_on_batch(arrays))
+        found = exported(arrays)[0]
+        largest = float(np.maximum(largest, np.abs(expected - found).max()))  # NumPy's maximum keeps "no number"
+        patches += len(expected)
+        if patches >= PROBE_PATCHES:
+            break
+    return patches, largest
+
+
+def _quiet_openvino() -> ModuleType:
+    """OpenVINO, whose converter cannot report its use over the internet: a hospital has not agreed to that.
+
+    The converter does without the reporting package where that cannot be imported.
+    """
+    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
+    if modules.setdefault(_TELEMETRY, None) is not None:  # None is Python's mark of "not to be imported"
+        raise JobError(f"{_TELEMETRY} was imported before, and would report the export: export in a fresh process")
+    return importlib.import_module("openvino")
