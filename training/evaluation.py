@@ -19,7 +19,7 @@ def split_predictions(model: keras.Model, stream: SplitStream) -> ScoredPatches:
     files, whose paths tell the slide of each row.
 
     Args:
-        model: a core model.
+        model: a core model, of two classes or of more.
         stream: the split; the rows that fill its last batch are left out.
 
     Returns:
@@ -34,15 +34,20 @@ def split_predictions(model: keras.Model, stream: SplitStream) -> ScoredPatches:
         for images, label, weight in ordered.dataset():
             real = weight.numpy()[:, 0] > 0
             labels.append(label.numpy()[real, 0].astype(np.int32))
-            probabilities.append(np.asarray(model.predict_on_batch(images), np.float32)[real, 0])
+            probabilities.append(np.asarray(model.predict_on_batch(images), np.float32)[real])
     answers = np.concatenate(probabilities)
-    wrong = int((~np.isfinite(answers)).sum())
+    wrong = int((~np.isfinite(answers)).any(axis=1).sum())
     if wrong:
         raise JobError(
             f"the model answers {wrong} of {len(answers)} patches of the split {stream.split} with no number: its "
             "weights have overflowed; train again with a lower rate"
         )
-    return in_file_order(ordered.table.labeled(ordered.split), np.concatenate(labels), answers)
+    return in_file_order(ordered.table.labeled(ordered.split), np.concatenate(labels), by_task(answers))
+
+
+def by_task(answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a model answers, (n, 1) or (n, K), as it is judged: (n,) or (n, K)."""
+    return answers[:, 0] if answers.shape[1] == 1 else answers
 
 
 def in_file_order(
@@ -53,7 +58,7 @@ def in_file_order(
     Args:
         files: in the order in which they were read; all have a label.
         labels: (n,) int32 as they came.
-        probabilities: (n,) float32.
+        probabilities: (n,) or (n, K) float32.
 
     Raises:
         JobError: another number of rows came, or a row has another label than the file at its place.

@@ -3,7 +3,7 @@
 Sets differ in line style as well, so that the figures survive a gray printer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from typing import Any, Final
 
@@ -108,26 +108,60 @@ def confusion_figure(title: str, metrics: Mapping[str, BinaryMetrics], evidence:
                 [counted.false_negatives, counted.true_positives],
             ]
         )
-        _matrix(axes, counts)
+        _matrix(axes, counts, ("negative", "positive"))
         axes.set_title(f"{name}, threshold {metrics[name].threshold:.4f}", fontsize=10)
     return figure
 
 
-def _matrix(axes: Axes, counts: NDArray[np.int64]) -> None:
-    shares = counts / counts.sum(axis=1, keepdims=True)
+def class_roc_figure(title: str, curves: Mapping[str, Mapping[str, RocCurve]]) -> Figure:
+    """One panel per set with the ROC curve of each class against the rest.
+
+    Args:
+        title: above the panels.
+        curves: by the name of the set and of the class.
+    """
+    figure = Figure(figsize=(_SIDE * len(curves), _SIDE + 0.4), layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(1, len(curves), squeeze=False)[0]
+    for axes, (name, of) in zip(panels, curves.items(), strict=True):
+        axes.plot([0, 1], [0, 1], **_GUIDE)
+        for (kind, curve), style in zip(of.items(), _styles(), strict=False):
+            axes.plot(curve.false_positive_rate, curve.true_positive_rate, label=kind, **style)
+        axes.set(title=name, xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axes.grid(color="0.92")
+        axes.legend(loc="lower right", fontsize=9)
+    return figure
+
+
+def class_confusion_figure(title: str, counts: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> Figure:
+    """One K x K confusion matrix per set: counts, and shares of the actual class, which also color the cells.
+
+    Args:
+        title: above the panels.
+        counts: (K, K), rows actual and columns judged, by the name of the set.
+        classes: K names.
+    """
+    side = max(3.6, 0.9 * len(classes) + 1.2)
+    figure = Figure(figsize=(side * len(counts) + 0.4, side + 0.3), layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(1, len(counts), squeeze=False)[0]
+    for axes, (name, mine) in zip(panels, counts.items(), strict=True):
+        _matrix(axes, mine, classes)
+        axes.set_title(name, fontsize=10)
+        axes.tick_params(axis="x", rotation=45)
+    return figure
+
+
+def _matrix(axes: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         color = "black" if share > 0.5 else "white"
         text = f"{counts[row, column]:,}\n{share:.1%}"
-        axes.text(column, row, text, ha="center", va="center", color=color)
-    axes.set(
-        xticks=(0, 1),
-        yticks=(0, 1),
-        xticklabels=("negative", "positive"),
-        yticklabels=("negative", "positive"),
-        xlabel="judged",
-        ylabel="actual",
-    )
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=10 if len(classes) < 5 else 8)
+    ticks = range(len(classes))
+    axes.set(xticks=ticks, yticks=ticks, xticklabels=classes, yticklabels=classes, xlabel="judged", ylabel="actual")
 
 
 def _filled_bins(reliability: Reliability) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -69,7 +69,7 @@ def patch_intervals(patches: ScoredPatches, threshold: float, seed: int) -> Inte
     names, slide_of = np.unique(patches.slide_ids, return_inverse=True)
     positive = patches.labels.astype(bool)
     with_class = [len(np.unique(slide_of[positive == kind])) for kind in (True, False)]
-    note = _note(len(names), with_class, "{} with positive and {} with negative patches")
+    note = sample_note(len(names), with_class, "{} with positive and {} with negative patches")
     if min(with_class) < FEWEST:
         return Intervals({}, note)
     counts = draw_counts(slide_draws(len(names), seed))
@@ -86,12 +86,14 @@ def slide_auc_interval(rows: Sequence[SlideRow], seed: int) -> Intervals:
     """
     positive = np.array([row.positive for row in rows], bool)
     with_class = [int(positive.sum()), int((~positive).sum())]
-    note = _note(len(rows), with_class, "{} positive and {} negative")
+    note = sample_note(len(rows), with_class, "{} positive and {} negative")
     if min(with_class) < FEWEST:
         return Intervals({}, note)
     scores = np.array([row.score for row in rows])
     counts = draw_counts(slide_draws(len(rows), seed))
-    return Intervals({"slide_auc": percentile_interval(_aucs(np.arange(len(rows)), positive, scores, counts))}, note)
+    return Intervals(
+        {"slide_auc": percentile_interval(resampled_aucs(np.arange(len(rows)), positive, scores, counts))}, note
+    )
 
 
 def slide_draws(slides: int, seed: int, resamples: int = RESAMPLES) -> NDArray[np.int64]:
@@ -145,7 +147,7 @@ def resampled_metrics(
     with np.errstate(invalid="ignore", divide="ignore"):
         sensitivity = hits / positives
         values = {
-            "auc": _aucs(slide_of, positive, probabilities, counts),
+            "auc": resampled_aucs(slide_of, positive, probabilities, counts),
             "sensitivity": sensitivity,
             "specificity": 1 - (finds - hits) / negatives,
             "recall": sensitivity,
@@ -186,12 +188,23 @@ def pair_wins(
     return wins
 
 
-def _aucs(
+def resampled_aucs(
     slide_of: NDArray[np.int64],
     positive: NDArray[np.bool_],
     scores: NDArray[np.floating[Any]],
     counts: NDArray[np.float64],
 ) -> NDArray[np.float64]:
+    """The AUC of every resample.
+
+    Args:
+        slide_of: (n,) number of the slide.
+        positive: (n,) class.
+        scores: (n,) any real numbers.
+        counts: (resamples, slides) from `draw_counts`.
+
+    Returns:
+        (resamples,) float64, NaN where a resample lacks a class.
+    """
     slides = counts.shape[1]
     won = ((counts @ pair_wins(slide_of, positive, scores, slides)) * counts).sum(axis=1)
     positives = counts @ np.bincount(slide_of[positive], minlength=slides)
@@ -215,7 +228,14 @@ def _calibration_errors(
     return expected_calibration_error(drawn(None), drawn(probabilities), drawn(labels))
 
 
-def _note(slides: int, with_class: Sequence[int], classes: str) -> str:
+def sample_note(slides: int, with_class: Sequence[int], classes: str) -> str:
+    """How intervals came about, or why there are none.
+
+    Args:
+        slides: how many there are.
+        with_class: how many of them hold each class.
+        classes: the same in words, with a place `{}` for each of these numbers.
+    """
     there = f"{slides} slides, {classes.format(*with_class)}"
     if min(with_class) < FEWEST:
         return f"no interval: {there}; at least {FEWEST} of each are needed"

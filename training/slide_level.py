@@ -21,12 +21,12 @@ TOP: Final = 10  # patches whose mean probability is a slide's score; all where 
 
 @dataclass(frozen=True)
 class ScoredPatches:
-    """What a model says about some patches; (n,) arrays in the same order.
+    """What a model says about some patches; arrays in the same order.
 
     Attributes:
         slide_ids: (n,) str, the slide each patch is from.
-        labels: (n,) int32 of 0 and 1.
-        probabilities: (n,) float32 of the positive class.
+        labels: (n,) int32 of 0 and 1, or of 0 to K - 1.
+        probabilities: (n,) float32 of the positive class; of more than two classes (n, K), one for each.
     """
 
     slide_ids: NDArray[np.str_]

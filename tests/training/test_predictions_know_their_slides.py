@@ -62,6 +62,17 @@ def test_rows_in_another_order_are_refused(written: WrittenTable) -> None:
         in_file_order(longer, labels, np.zeros(len(labels), np.float32))
 
 
+def test_more_classes_have_a_probability_each(written: WrittenTable) -> None:
+    model = brightness_model()
+    three = keras.layers.Concatenate()([model.output, model.output * 2, 1 - model.output])
+    stream = SplitStream(open_table(written.uri), "validation", WINDOW, 16)
+    one = split_predictions(model, stream)
+    found = split_predictions(keras.Model(model.inputs, three), stream)
+    expected = np.stack([one.probabilities, 2 * one.probabilities, 1 - one.probabilities], axis=1)
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+    assert found.slide_ids.tolist() == one.slide_ids.tolist()
+
+
 def test_a_model_that_answers_no_number_is_not_judged(written: WrittenTable) -> None:
     model = brightness_model()
     model.set_weights([np.full((3, 1), np.nan, np.float32)])
