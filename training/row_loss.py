@@ -11,8 +11,9 @@ petastorm 0.13.1 has four faults, cured here by handing its `Reader` parts of ou
   labels would swap (read in its code, not seen in 100 local epochs). Here the label is read from each path.
 * Its reader lists nested folders with ten threads that wait for each other: a split of 24 slides hung for ever.
 
-Reading from a list of files cures the last two, and also means that petastorm never looks for `_common_metadata`,
-which it would unpickle.
+Reading by a list of our own (`sampling`) cures the last two. It also means that petastorm never looks for
+`_common_metadata`, which it would unpickle, does not read all footers anew for every pass, and opens a file once for
+a row group instead of twice.
 """
 
 import warnings
@@ -23,15 +24,17 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 from petastorm.arrow_reader_worker import ArrowReaderWorker
 from petastorm.reader import Reader
 from petastorm.transform import TransformSpec
 from petastorm.workers_pool.thread_pool import ThreadPool
+from petastorm.workers_pool.ventilator import ConcurrentVentilator
 from pyarrow.filesystem import FileSystem
 
 from cluster.errors import UsageError
-from training.table import partition_of
+from training.sampling import Read
 
 PROVED_VERSION: Final = "0.13.1"
 LABEL: Final = "label"
@@ -49,7 +52,7 @@ class TableFiles(FileSystem):
         return False
 
     def isfile(self, path: str) -> bool:  # noqa: ARG002
-        """True: the footers of all files were read a moment ago; asking again costs a round trip per file."""
+        """True: the footers of all files were read a moment ago."""
         return True
 
     def open(self, path: str, mode: str = "rb") -> Any:
@@ -79,15 +82,44 @@ class WholeEpochPool(ThreadPool):
                 waiting.queue.clear()
 
 
-class PathLabelWorker(ArrowReaderWorker):
-    """petastorm's row group reader, which adds the label that stands in the file's path."""
+class PlannedWorker(ArrowReaderWorker):
+    """Reads what it is told of a row group, and adds the label."""
 
-    def _load_rows(self, pq_file: Any, piece: Any, shuffle_row_drop_range: tuple[int, int]) -> pa.Table:
-        stored = {field.name for field in self._schema.fields.values()}
-        table = self._read_with_shuffle_row_drop(piece, pq_file, stored, shuffle_row_drop_range)
-        label = np.full(table.num_rows, partition_of(piece.path).label, np.int32)
-        # One chunk per column: where the first column has one, petastorm drops the further chunks of the others.
-        return table.append_column(LABEL, pa.array(label)).combine_chunks()
+    def process(self, read: Read) -> None:
+        """Read one stretch of a row group and hand it out as NumPy arrays.
+
+        Raises:
+            OSError: the file is gone or damaged; the message names it.
+        """
+        stored = [field.name for field in self._schema.fields.values()]
+        try:
+            with self._filesystem.open(read.path) as file:
+                group = pq.ParquetFile(file).read_row_group(read.row_group, columns=stored)
+        except (OSError, pa.ArrowException) as error:
+            raise OSError(f"{read.path}, row group {read.row_group}: {error}") from error
+        rows = group.slice(read.start, read.rows)
+        columns = {name: rows.column(name).to_pandas().to_numpy() for name in stored}
+        self.publish_func({**columns, LABEL: np.full(rows.num_rows, read.label, np.int32)})
+
+
+class PlannedReader(Reader):
+    """petastorm's reader, which hands a list of reads to its threads instead of all row groups of a dataset.
+
+    Args:
+        reads: in the order in which they shall come.
+        settings: of petastorm's reader.
+    """
+
+    def __init__(self, reads: Sequence[Read], **settings: Any) -> None:
+        self._reads = reads
+        super().__init__(**settings)
+
+    def _create_ventilator(self, *_: object) -> ConcurrentVentilator:
+        pool = self._workers_pool
+        items = [{"read": read} for read in self._reads]
+        return ConcurrentVentilator(
+            pool.ventilate, items, max_ventilation_queue_size=(1 + QUEUED_GROUPS) * pool.workers_count
+        )
 
 
 def check_version(installed: str) -> None:
@@ -105,31 +137,30 @@ def check_version(installed: str) -> None:
 
 @contextmanager
 def open_rows(
-    filesystem: AbstractFileSystem, paths: Sequence[str], columns: Sequence[str], seed: int | None, workers: int
+    filesystem: AbstractFileSystem, reads: Sequence[Read], columns: Sequence[str], workers: int
 ) -> Iterator[Reader]:
-    """Open one pass over some Parquet files.
+    """Open one pass.
 
     Args:
         filesystem: where the files lie.
-        paths: files of the patch table, in a fixed order.
+        reads: what to read, in this order; at least one.
         columns: names of the columns to read; `label` comes with them.
-        seed: of the order of row groups, not 0; None keeps the order of the files.
         workers: reading threads; the order of rows does not depend on them.
 
     Yields:
-        A petastorm reader; each item holds one row group as NumPy arrays.
+        A petastorm reader; each item holds the rows of one read as NumPy arrays.
     """
     check_version(version("petastorm"))
-    # pyarrow warns of each old interface that petastorm calls, for every file.
+    # pyarrow warns of each old interface that petastorm calls.
     warnings.filterwarnings("ignore", category=FutureWarning, message=".*(pyarrow|ParquetDataset|legacy).*")
-    reader = Reader(
-        TableFiles(filesystem),
-        list(paths),
+    reader = PlannedReader(
+        reads,
+        pyarrow_filesystem=TableFiles(filesystem),
+        dataset_path=[reads[0].path],  # petastorm takes the types of the columns from it
         schema_fields=[f"^{column}$" for column in columns],
-        worker_class=PathLabelWorker,
-        reader_pool=WholeEpochPool(workers, results_queue_size=QUEUED_GROUPS * workers, seed=seed),
-        seed=seed,
-        shuffle_row_groups=seed is not None,
+        worker_class=PlannedWorker,
+        reader_pool=WholeEpochPool(workers, results_queue_size=QUEUED_GROUPS * workers),
+        shuffle_row_groups=False,
         num_epochs=1,
         transform_spec=TransformSpec(edit_fields=[(LABEL, np.int32, (), False)]),
         is_batched_reader=True,

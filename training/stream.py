@@ -1,6 +1,6 @@
 """The patch table as a tf.data stream: petastorm reads, NumPy mixes, TensorFlow decodes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,7 +11,8 @@ from cluster.errors import JobError
 from preprocessing.training_settings import EveryRow, RowSampling
 from training.order import WEIGHT, Chunk, epoch_seed, filled_batches, length, shuffled
 from training.row_loss import LABEL, open_rows
-from training.table import PatchTable
+from training.sampling import Read, every_row, planned, rows_of_pass, rows_per_label
+from training.table import PatchFile, PatchTable
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,18 @@ class SplitStream:
     first_batch: int = 0
     failure: Exception | None = field(default=None, init=False)
 
+    def __post_init__(self) -> None:
+        if self.shuffle is None and not isinstance(self.sampling, EveryRow):
+            raise ValueError(f"rows are drawn by a seed, and a stream without shuffle has none: {self.sampling}")
+
     @property
     def rows(self) -> int:
         """Rows in one pass."""
-        return self.table.rows(self.split)
+        return rows_of_pass(self._files, self.sampling)
+
+    def rows_per_label(self) -> dict[int, float]:
+        """Rows of each label in one pass; on average, where they are drawn."""
+        return rows_per_label(self._files, self.sampling)
 
     @property
     def steps(self) -> int:
@@ -79,9 +88,11 @@ class SplitStream:
         Raises:
             JobError: more or fewer rows came than the footers promise.
         """
-        seed = None if self.shuffle is None else epoch_seed(self.shuffle.seed, self.epoch)
-        read = self._counted(seed)
-        return read if self.shuffle is None or seed is None else shuffled(read, self.shuffle.rows, seed)
+        if self.shuffle is None:
+            return self._counted(every_row(self._files))
+        seed = self.shuffle.seed
+        read = self._counted(planned(self._files, self.sampling, seed, self.epoch))
+        return shuffled(read, self.shuffle.rows, epoch_seed(seed, self.epoch))
 
     def dataset(self) -> tf.data.Dataset:
         """The split for `fit` and `evaluate`; each iteration is one pass, in the order of `epoch`.
@@ -91,8 +102,10 @@ class SplitStream:
             `b` is always `batch_size`; the rows that fill the last batch weigh 0. There are `steps - first_batch`.
 
         Raises:
-            JobError: a pass has no batch `first_batch`.
+            JobError: the split is empty, or a pass has no batch `first_batch`.
         """
+        if not self.rows:
+            raise JobError(f"{self.table.uri} has no labeled rows in the split {self.split}: there is nothing to read")
         if not 0 <= self.first_batch < self.steps:
             raise JobError(
                 f"training shall go on after batch {self.first_batch}, but a pass over the split {self.split} of "
@@ -122,11 +135,14 @@ class SplitStream:
         )
         return dataset.with_options(options)
 
-    def _counted(self, seed: int | None) -> Iterator[Chunk]:
+    @property
+    def _files(self) -> list[PatchFile]:
+        return self.table.labeled(self.split)
+
+    def _counted(self, reads: Sequence[Read]) -> Iterator[Chunk]:
         wanted = ("patch_id", *self.table.images)
-        paths = [file.path for file in self.table.labeled(self.split)]
         delivered = 0
-        with open_rows(self.table.filesystem, paths, wanted, seed, self.reader_workers) as reader:
+        with open_rows(self.table.filesystem, reads, wanted, self.reader_workers) as reader:
             for group in reader:
                 chunk = {name: getattr(group, name) for name in (*wanted, LABEL)}
                 delivered += length(chunk)

@@ -33,11 +33,22 @@ class Partition:
 
 @dataclass(frozen=True)
 class PatchFile:
-    """One Parquet file of the table: its path on the filesystem, its partition and its number of rows."""
+    """One Parquet file of the table.
+
+    Attributes:
+        path: on the filesystem.
+        partition: what its path says.
+        row_groups: number of rows of each row group.
+    """
 
     path: str
     partition: Partition
-    rows: int
+    row_groups: tuple[int, ...]
+
+    @property
+    def rows(self) -> int:
+        """Its number of rows."""
+        return sum(self.row_groups)
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,7 @@ def open_table(uri: str) -> PatchTable:
         recipe_json=_entry(footers[0], FOOTER_RECIPE),
         images=_image_columns(paths, footers),
         files=tuple(
-            PatchFile(path, partition, footer.num_rows)
+            PatchFile(path, partition, tuple(footer.row_group(i).num_rows for i in range(footer.num_row_groups)))
             for path, partition, footer in zip(paths, partitions, footers, strict=True)
         ),
     )

@@ -29,6 +29,12 @@ def train_stream(table: PatchTable, **changes: object) -> SplitStream:
     return SplitStream(table, "train", WINDOW, **settings)
 
 
+def longer(table: PatchTable, rows: int) -> PatchTable:
+    """The same with so many more rows in the footer's last row group than the file has."""
+    files = [replace(file, row_groups=(*file.row_groups[:-1], file.row_groups[-1] + rows)) for file in table.files]
+    return replace(table, files=tuple(files))
+
+
 def ids_of(stream: SplitStream) -> list[int]:
     return [patch for chunk in stream.encoded() for patch in chunk["patch_id"].tolist()]
 
@@ -88,7 +94,7 @@ class BurstVentilator(ConcurrentVentilator):
 def test_the_order_holds_while_threads_wait_for_work(written: WrittenTable) -> None:
     table = open_table(written.uri)
     expected = ids_of(train_stream(table))
-    with mock.patch("petastorm.reader.ConcurrentVentilator", BurstVentilator):
+    with mock.patch("training.row_loss.ConcurrentVentilator", BurstVentilator):
         for _ in range(5):
             assert ids_of(train_stream(table, reader_workers=3)) == expected
 
@@ -112,8 +118,7 @@ def test_batches_left_out_are_counted_but_not_decoded(make_table: Callable[..., 
     pq.write_table(rows.set_column(place, "image_0", [broken]).cast(rows.schema), path, row_group_size=8)
     table = open_table(written.uri)
     assert len(list(train_stream(table, shuffle=None, first_batch=1).dataset())) == 1
-    more = replace(table, files=tuple(replace(file, rows=file.rows + 8) for file in table.files))
-    stream = train_stream(more, shuffle=None, first_batch=1)
+    stream = train_stream(longer(table, 8), shuffle=None, first_batch=1)
     with pytest.raises(JobError, match="gave 32 rows in epoch 1, its footers promise 40"), original_errors(stream):
         for _ in stream.dataset():
             pass
@@ -160,7 +165,7 @@ class LateVentilator(ConcurrentVentilator):
 def test_petastorms_own_pool_loses_rows_and_is_caught(written: WrittenTable) -> None:
     stream = train_stream(open_table(written.uri))
     with (
-        mock.patch("petastorm.reader.ConcurrentVentilator", LateVentilator),
+        mock.patch("training.row_loss.ConcurrentVentilator", LateVentilator),
         mock.patch.object(row_loss, "WholeEpochPool", ThreadPool),
         pytest.raises(JobError, match=r"split train .* gave \d+ rows in epoch 1, its footers promise 93"),
     ):
@@ -169,14 +174,13 @@ def test_petastorms_own_pool_loses_rows_and_is_caught(written: WrittenTable) -> 
 
 def test_our_pool_loses_nothing_in_the_same_race(written: WrittenTable) -> None:
     stream = train_stream(open_table(written.uri))
-    with mock.patch("petastorm.reader.ConcurrentVentilator", LateVentilator):
+    with mock.patch("training.row_loss.ConcurrentVentilator", LateVentilator):
         assert Counter(ids_of(stream)) == Counter(written.ids["train"])
 
 
 def test_a_missing_row_group_reaches_the_caller_as_one_line(written: WrittenTable) -> None:
     table = open_table(written.uri)
-    more = tuple(replace(file, rows=file.rows + 8) for file in table.files)
-    stream = train_stream(replace(table, files=more))
+    stream = train_stream(longer(table, 8))
     with pytest.raises(JobError, match="gave 93 rows in epoch 1, its footers promise 133"), original_errors(stream):
         for _ in stream.dataset():
             pass
