@@ -160,30 +160,47 @@ def check_recipe(table: PatchTable, recipe: Recipe) -> None:
     )
 
 
-def check_trainable(table: PatchTable) -> None:
+def check_trainable(table: PatchTable, classes: int = 2) -> None:
     """Refuse a table whose splits cannot be trained on or validated honestly.
 
+    Args:
+        table: to train on.
+        classes: how many the recipe has; their labels are 0 to `classes - 1`.
+
     Raises:
-        UsageError: a split is empty, has one class only or unlabeled slides, or a slide stands in two splits.
+        UsageError: a split is empty or has unlabeled slides, a label is none of the recipe's, `train` lacks a class,
+            `validation` has a single one, or a slide stands in two splits.
     """
     _check_disjoint(table)
-    for split in ("train", "validation"):
+    for split in table.splits:
+        _check_known(table, split, classes)
+    for split, least in (("train", classes), ("validation", 2)):
         _check_labeled(table, split)
-        classes = {label for label, rows in table.rows_per_label(split).items() if rows}
-        if not classes:
+        found = _labels(table, split)
+        if not found:
             raise UsageError(
                 f"{table.uri} has no rows in the split {split}: give it slides in tiling.splits or the manifest's "
                 "column `split`, and tile again"
             )
-        if classes - {0, 1}:
+        if len(found) < least:
+            lacking = sorted(set(range(classes)) - set(found))
             raise UsageError(
-                f"{table.uri} has the labels {sorted(map(str, classes))} in the split {split}, not 0 and 1"
+                f"{table.uri} has only patches of label {_listed(found)} in the split {split}, none of "
+                f"{_listed(lacking)}: move slides that have them there (tiling.splits), and tile again"
             )
-        if len(classes) == 1:
-            raise UsageError(
-                f"{table.uri} has only patches of label {classes.pop()} in the split {split}: move slides with the "
-                "other class there (tiling.splits), and tile again"
-            )
+
+
+def _labels(table: PatchTable, split: str) -> list[int]:
+    return sorted(label for label, rows in table.rows_per_label(split).items() if rows and label is not None)
+
+
+def _check_known(table: PatchTable, split: str, classes: int) -> None:
+    unknown = [label for label in _labels(table, split) if label >= classes]
+    if unknown:
+        raise UsageError(
+            f"{table.uri} has patches of label {_listed(unknown)} in the split {split}, but the recipe's {classes} "
+            f"classes have the labels 0 to {classes - 1}: train by the recipe that cut them, or tile again"
+        )
 
 
 def _check_disjoint(table: PatchTable) -> None:
@@ -250,6 +267,10 @@ def _refuse_pickles(paths: Iterable[str]) -> None:
 
 def _entry(footer: pq.FileMetaData, key: bytes) -> str:
     return str((footer.metadata or {}).get(key, b"unknown").decode())
+
+
+def _listed(labels: Iterable[int]) -> str:
+    return " and ".join(map(str, labels))
 
 
 def _hidden(path: str) -> bool:

@@ -133,7 +133,25 @@ def test_one_class_only(make_table: Make, split: str, label: int) -> None:
     others = {key: rows for key, rows in SLIDES.items() if key[0] != split}
     written = make_table({**others, (split, "only"): {label: 8}})
     message = refused(lambda: check_trainable(open_table(written.uri)))
-    assert f"only patches of label {label} in the split {split}" in message
+    assert f"only patches of label {label} in the split {split}, none of {1 - label}" in message
+    assert "move slides that have them there (tiling.splits)" in message
+
+
+def test_three_classes_are_all_needed_to_train_and_two_to_validate(make_table: Make) -> None:
+    table = open_table(
+        make_table({("train", "a"): {0: 9, 1: 9}, ("train", "b"): {2: 9}, ("validation", "c"): {0: 9, 2: 9}}).uri
+    )
+    check_trainable(table, classes=3)
+    message = refused(lambda: check_trainable(table, classes=4))
+    assert "only patches of label 0 and 1 and 2 in the split train, none of 3" in message
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_labels_that_the_recipe_does_not_know(make_table: Make, split: str) -> None:
+    written = make_table({**SLIDES, (split, "other_01"): {2: 8}})
+    message = refused(lambda: check_trainable(open_table(written.uri)))
+    assert f"patches of label 2 in the split {split}, but the recipe's 2 classes have the labels 0 to 1" in message
+    assert "train by the recipe that cut them" in message
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
