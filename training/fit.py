@@ -1,53 +1,44 @@
-"""The training itself: epochs, what is kept of them, and what a person sees meanwhile."""
+"""The training itself: stage after stage, from where an earlier run of it ended."""
 
-import math
-import os
-import sys
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import keras
-from keras.optimizers.schedules import LearningRateSchedule
 
-from cluster.errors import JobError
+from cluster.errors import UsageError
 from preprocessing.recipe import Training
 from preprocessing.training_settings import OneCycle
+from training.callbacks import Checkpoints, GoOn, History, KeepBest, Lines, StopAtNan, on_terminal
+from training.checkpoint import Checkpoint, CheckpointFolder
+from training.epochs import Epoch, Position, best_epoch
 from training.optimizers import MomentumCycle
+from training.room import check_room
 from training.schedules import momentum_schedule
 from training.stages import Leg, compile_stage, legs
 from training.stream import SplitStream, original_errors
+from training.training_identity import training_identity
+
+__all__ = ["CHECKPOINTS", "MODEL_FILE", "Epoch", "fit"]
 
 MODEL_FILE: Final = "model.keras"
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes:
-        number: from 1, over all stages.
-        stage: its stage, from 1.
-        loss, auc: of the training patches as they passed by, augmented; cross-entropy per patch.
-        validation_loss, validation_auc: of the validation split after the epoch.
-        seconds: of the training part.
-    """
-
-    number: int
-    stage: int
-    loss: float
-    auc: float
-    validation_loss: float
-    validation_auc: float
-    seconds: float
+CHECKPOINTS: Final = "checkpoints"
 
 
 def fit(
-    model: keras.Model, core: keras.Model, train: SplitStream, validation: SplitStream, training: Training, out: Path
+    model: keras.Model,
+    core: keras.Model,
+    train: SplitStream,
+    validation: SplitStream,
+    training: Training,
+    out: Path,
+    kept: keras.Model | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[Epoch]:
     """Train stage after stage, and leave the best core of all of them in `out/model.keras`.
+
+    Where `out` holds checkpoints of the same training it goes on from the newest one.
 
     Args:
         model: training model.
@@ -55,43 +46,114 @@ def fit(
         train, validation: streams of the splits.
         training: the stages.
         out: folder for the model, `checkpoints/` and `logs/`.
+        kept: the core as it is saved, where that is another object with the same weights.
+        callbacks: more of them, which come last.
 
     Returns:
-        One entry per epoch, numbered through.
+        One entry per epoch, numbered through, those of earlier runs included.
 
     Raises:
-        UsageError: a stage does not fit the model.
-        JobError: the loss became NaN, or a stream broke off.
+        UsageError: a stage does not fit the model, the disk has too little room, or `out` holds another training.
+        JobError: the loss became NaN, a stream broke off, or something could not be written.
     """
-    interactive = sys.stdout.isatty()
     ways = list(legs(training.stages))
-    history = History(train, ways[-1].last_epoch, silent=interactive)
-    kept = [
+    total = ways[-1].last_epoch
+    folder = CheckpointFolder(out / CHECKPOINTS, training_identity(train, validation, training))
+    found = folder.newest()
+    begun = found.position if found else Position()
+    best = KeepBest(core, kept or core, out / MODEL_FILE)
+    if found:
+        _take_up(found, total, model, best)
+    if len(begun.epochs) < total:
+        check_room(out, model, core, training)
+    history = History(train, begun)
+    shared = [
         history,
-        KeepBest(core, out / MODEL_FILE),
-        Checkpoint(core, out / "checkpoints"),
+        *([] if on_terminal() else [Lines(history, total)]),
+        Checkpoints(folder, history, training.checkpoint_minutes),
+        best,
         keras.callbacks.TensorBoard(out / "logs", write_graph=False),
+        *callbacks,
     ]
     for leg in ways:
         history.stage = leg.number
-        steps = leg.stage.epochs * train.steps
-        rate = compile_stage(model, core, leg.stage, training, steps)
-        if leg.of > 1:
-            click.echo(f"stage {leg.number}/{leg.of}: {_described(core, leg)}")
-        own: list[keras.callbacks.Callback] = [StopAtNan(leg, rate)]
-        if isinstance(leg.stage.rate, OneCycle):
-            own.append(MomentumCycle(momentum_schedule(leg.stage.rate, steps)))
+        _train_stage(leg, model, core, train, validation, training, shared, found)
+    return history.epochs
+
+
+def _take_up(found: Checkpoint, total: int, model: keras.Model, best: KeepBest) -> None:
+    """Give the model the weights of a checkpoint, and see to it that its best model is there.
+
+    Raises:
+        UsageError: the best model was removed.
+    """
+    done, last_best = found.position.epochs, best_epoch(found.position.epochs)
+    found.restore("model", model.variables, model.distribute_strategy)
+    if last_best:
+        best.best = last_best.validation_auc
+        if found.position.batches == 0 and last_best is done[-1]:
+            best.save()  # a run that was killed right after this checkpoint had no time to
+        elif not best.path.exists():
+            raise UsageError(
+                f"{best.path} is gone, the model of epoch {last_best.number} and the best so far: put it back, or "
+                f"remove {found.path.parent} to train anew"
+            )
+    if len(done) == total:
+        click.echo(f"all {total} epochs are done already ({found.path})")
+    else:
+        after = f" after batch {found.position.batches}" if found.position.batches else ""
+        click.echo(f"going on in epoch {len(done) + 1} of {total}{after} ({found.path})")
+
+
+def _train_stage(
+    leg: Leg,
+    model: keras.Model,
+    core: keras.Model,
+    train: SplitStream,
+    validation: SplitStream,
+    training: Training,
+    shared: Sequence[keras.callbacks.Callback],
+    found: Checkpoint | None,
+) -> None:
+    """One stage, or what is left of it; the optimizer starts afresh, or as the checkpoint within the stage has it."""
+    begun = found.position if found else Position()
+    if len(begun.epochs) >= leg.last_epoch:
+        return
+    steps = leg.stage.epochs * train.steps
+    rate = compile_stage(model, core, leg.stage, training, steps)
+    if leg.of > 1:
+        click.echo(f"stage {leg.number}/{leg.of}: {_described(core, leg)}")
+    own: list[keras.callbacks.Callback] = [StopAtNan(leg, rate, train)]
+    if isinstance(leg.stage.rate, OneCycle):
+        own.append(MomentumCycle(momentum_schedule(leg.stage.rate, steps)))
+    if found and (len(begun.epochs), begun.batches) > (leg.first_epoch, 0):
+        own.insert(0, GoOn(found))
+    for first, last, batches in _stretches(leg, begun):
+        train.epoch, train.first_batch = first, batches
         with original_errors(train, validation):
             model.fit(
                 train.dataset(),
                 validation_data=validation.dataset(),
-                initial_epoch=leg.first_epoch,
-                epochs=leg.last_epoch,
-                callbacks=[*own, *kept],
-                verbose=1 if interactive else 0,
+                initial_epoch=first,
+                epochs=last,
+                callbacks=[*own, *shared],
+                verbose=1 if on_terminal() else 0,
                 shuffle=False,  # the stream has mixed the rows already
             )
-    return history.epochs
+
+
+def _stretches(leg: Leg, begun: Position) -> Iterator[tuple[int, int, int]]:
+    """What Keras is to do in one go: first epoch, the epoch after the last one, and batches left out of the first.
+
+    An epoch that was interrupted has fewer batches than the others, so it goes by itself.
+    """
+    done = len(begun.epochs)
+    first = max(leg.first_epoch, done)
+    if begun.batches and first == done:
+        yield first, first + 1, begun.batches
+        first += 1
+    if first < leg.last_epoch:
+        yield first, leg.last_epoch, 0
 
 
 def _described(core: keras.Model, leg: Leg) -> str:
@@ -101,122 +163,3 @@ def _described(core: keras.Model, leg: Leg) -> str:
         f"{epochs}, {leg.stage.optimizer.name}, rate {leg.stage.rate.kind}, "
         f"{trained:,} of {core.count_params():,} weights trained"
     )
-
-
-class History(keras.callbacks.Callback):
-    """Tells the stream which epoch comes, notes what it came to, and prints one line where no bar is shown."""
-
-    def __init__(self, stream: SplitStream, total: int, silent: bool) -> None:
-        super().__init__()
-        self.stream = stream
-        self.total = total
-        self.silent = silent
-        self.stage = 1
-        self.epochs: list[Epoch] = []
-        self.started = self.epoch_started = self.seconds = 0.0
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Start the clock of the whole training, with its first stage."""
-        self.started = self.started or time.monotonic()
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Give the coming pass its own order."""
-        self.stream.epoch = epoch
-        self.epoch_started = time.monotonic()
-
-    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Stop the clock of the training part: validation follows."""
-        self.seconds = time.monotonic() - self.epoch_started
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Note and print the epoch."""
-        values = logs or {}
-        done = Epoch(
-            number=epoch + 1,
-            stage=self.stage,
-            loss=values["cross_entropy"],
-            auc=values["auc"],
-            validation_loss=values["val_cross_entropy"],
-            validation_auc=values["val_auc"],
-            seconds=self.seconds,
-        )
-        self.epochs.append(done)
-        if not self.silent:
-            left = (time.monotonic() - self.started) / done.number * (self.total - done.number)
-            click.echo(
-                f"epoch {done.number}/{self.total}: {self.stream.steps} steps, loss {done.loss:.4f}, "
-                f"validation loss {done.validation_loss:.4f}, validation AUC {done.validation_auc:.4f}, "
-                f"{self.stream.rows / done.seconds:.0f} patches/s, {left / 60:.1f} min left"
-            )
-
-
-class StopAtNan(keras.callbacks.Callback):
-    """Ends the training at the first step whose loss is no number.
-
-    Args:
-        leg: the stage that is running.
-        rate: its learning rate by steps done.
-    """
-
-    def __init__(self, leg: Leg, rate: LearningRateSchedule) -> None:
-        super().__init__()
-        self.leg = leg
-        self.rate = rate
-        self.epoch = leg.first_epoch
-        self.steps = 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Note which epoch runs."""
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the loss."""
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise JobError(
-                f"the loss became {loss} in stage {self.leg.number} of {self.leg.of} at step {self.steps + 1} "
-                f"(epoch {self.epoch + 1}, batch {batch + 1}), rate {float(self.rate(self.steps)):.3g}: lower "
-                f"training.stages.{self.leg.number - 1}.rate, or set its clip_norm; the best model so far stays in "
-                "the output folder"
-            )
-        self.steps += 1
-
-
-class KeepBest(keras.callbacks.Callback):
-    """Saves the core whenever its validation AUC is the best so far; a reader never sees half a file."""
-
-    def __init__(self, core: keras.Model, path: Path) -> None:
-        super().__init__()
-        self.core = core
-        self.path = path
-        self.best = -math.inf
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Save where the epoch was the best."""
-        auc = (logs or {})["val_auc"]
-        if auc > self.best:
-            self.best = auc
-            partial = self.path.with_name(".partial.keras")
-            self.core.save(partial)
-            os.replace(partial, self.path)
-
-
-class Checkpoint(keras.callbacks.Callback):
-    """Keeps the core's weights of the last finished epoch: `checkpoints/epoch_0007.weights.h5`."""
-
-    def __init__(self, core: keras.Model, folder: Path) -> None:
-        super().__init__()
-        self.core = core
-        self.folder = folder
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Write this epoch's weights, then drop the older ones."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        older = list(self.folder.glob("epoch_*.weights.h5"))
-        partial = self.folder / ".partial.weights.h5"
-        path = self.folder / f"epoch_{epoch + 1:04d}.weights.h5"
-        self.core.save_weights(partial)
-        os.replace(partial, path)
-        for file in older:
-            if file != path:
-                file.unlink()

@@ -14,8 +14,9 @@ from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from training.card import DataCard, ModelCard, installed_versions, model_id
 from training.completeness import check_complete
+from training.epochs import Epoch
 from training.evaluation import split_predictions
-from training.fit import MODEL_FILE, Epoch, fit
+from training.fit import MODEL_FILE, fit
 from training.metrics import BinaryMetrics, choose_thresholds
 from training.models import core_model, training_model
 from training.report import Judged, judge_split, save_report

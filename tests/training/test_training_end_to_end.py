@@ -15,13 +15,15 @@ from click.testing import CliRunner, Result
 from cluster.errors import JobError, UsageError
 from preprocessing.recipe import Recipe
 from preprocessing.training_settings import Constant, Stage
-from tests.training.tiny_table import SLIDES, WrittenTable, tiny_recipe, write_table
+from tests.training.tiny_table import SLIDES, WINDOW, WrittenTable, tiny_recipe, write_table
 from training import job
+from training.callbacks import KeepBest, StopAtNan
 from training.card import load_card
-from training.fit import Checkpoint, KeepBest, StopAtNan
 from training.job import train, writable_folder
 from training.schedules import rate_schedule
 from training.stages import legs
+from training.stream import SplitStream
+from training.table import open_table
 
 STAGES = [{"epochs": 3, "rate": {"kind": "constant", "value": 2e-4}}]
 SETTINGS = {"stages": STAGES, "batch_norm_momentum": 0.5, "augmentation": {"contrast": 0.1}}
@@ -68,7 +70,7 @@ def test_the_folder_holds_everything(trained: tuple[Path, Recipe, str]) -> None:
         "metrics.json",
         "roc.png",
         "recipe.yaml",
-        "checkpoints/epoch_0003.weights.h5",
+        "checkpoints/epochs_0003_batches_0000000.npz",
     } <= names
     assert not [name for name in names if ".partial" in name]
     assert any(name.startswith("logs/train/events") for name in names)
@@ -123,21 +125,21 @@ def small_model() -> keras.Model:
     return model
 
 
-def test_a_loss_that_is_no_number_stops_the_training() -> None:
+def test_a_loss_that_is_no_number_stops_the_training(written: WrittenTable) -> None:
     model = small_model()
+    stream = SplitStream(open_table(written.uri), "train", WINDOW, 4)
     (leg,) = legs([Stage(rate=Constant(value=0.25))])
-    watch = StopAtNan(leg, rate_schedule(leg.stage, 10, 4))
+    watch = StopAtNan(leg, rate_schedule(leg.stage, 10, 4), stream)
     with pytest.raises(JobError, match=r"nan in stage 1 of 1 at step 1 \(epoch 1, batch 1\), rate 0\.25: lower"):
         model.fit(np.full((4, 2), np.nan), np.zeros((4, 1)), verbose=0, callbacks=[watch])
 
 
-def test_the_best_epoch_is_kept_and_the_last_checkpoint(tmp_path: Path) -> None:
-    model = small_model()
-    best, last = KeepBest(model, tmp_path / "model.keras"), Checkpoint(model, tmp_path / "checkpoints")
+def test_the_best_epoch_is_kept_as_the_core_that_is_saved(tmp_path: Path) -> None:
+    model, kept = small_model(), small_model()
+    best = KeepBest(model, kept, tmp_path / "model.keras")
     for epoch, auc in enumerate([0.6, 0.9, 0.7]):
         model.set_weights([np.full((2, 1), epoch, np.float32), np.zeros(1, np.float32)])
         best.on_epoch_end(epoch, {"val_auc": auc})
-        last.on_epoch_end(epoch, {"val_auc": auc})
-    kept = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-    assert kept.get_weights()[0].tolist() == [[1.0], [1.0]]
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch_0003.weights.h5"]
+    saved = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert saved.get_weights()[0].tolist() == kept.get_weights()[0].tolist() == [[1.0], [1.0]]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
