@@ -42,27 +42,28 @@ def windows_at_scales(
 def encoded_at_scales(
     slide: ScaledSlide, origins: NDArray[np.int32], tiling: Tiling, stain: StainProfile | None
 ) -> Iterator[list[bytes]]:
-    """Cut patches as `windows_at_scales` does, and encode each once; whole JPEG tiles of the slide are copied.
+    """Cut patches as `windows_at_scales` does, with their margin, and encode each once; whole JPEG tiles are copied.
 
     Args:
         slide: open.
         origins: (n, 2) top-left corners, scale-0 pixels, n at least 1; neighbors, e.g. of one block.
-        tiling: window and image.
+        tiling: window, margin and image.
         stain: profile of the normalization, if any.
 
     Yields:
         Per scale, finest first, n encoded images in the order of `origins`.
     """
-    window = tiling.window
+    side = tiling.stored_window
+    corners = origins - np.int32(tiling.margin)
     for scale in range(len(slide.scales)):
-        places = _at_scale(slide, scale, origins, window)
-        if _may_copy(scale, tiling) and slide.on_whole_tiles(scale, places, window):
+        places = _at_scale(slide, scale, corners, side)
+        if _may_copy(scale, tiling) and slide.on_whole_tiles(scale, places, side):
             yield [
-                slide.tile_as_jpeg(scale, x, y, window) or encode(slide.window(scale, x, y, window), tiling.image)
+                slide.tile_as_jpeg(scale, x, y, side) or encode(slide.window(scale, x, y, side), tiling.image)
                 for x, y in places.tolist()
             ]
         else:
-            yield [encode(pixels, tiling.image) for pixels in _windows(slide, scale, places, window, stain)]
+            yield [encode(pixels, tiling.image) for pixels in _windows(slide, scale, places, side, stain)]
 
 
 def copies_tiles(slide: ScaledSlide, tiling: Tiling) -> bool:
@@ -75,7 +76,7 @@ def _may_copy(scale: int, tiling: Tiling) -> bool:
     """Only scale 0 lies on a grid that can be that of the slide; nothing may move a window or change a pixel."""
     if scale > 0 or not tiling.image.copy_tiles or tiling.image.format != "jpeg":
         return False
-    moved = tiling.jitter or len(tiling.offset) > 1 or tiling.stride % tiling.window
+    moved = tiling.margin or tiling.jitter or len(tiling.offset) > 1 or tiling.stride % tiling.window
     return tiling.stain.method == "none" and not moved
 
 

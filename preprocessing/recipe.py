@@ -6,11 +6,11 @@ the rows of a patch table (`Recipe.recipe_id`).
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from preprocessing.tiling_settings import Fraction, Pixels, Settings, Tiling
+from preprocessing.tiling_settings import Count, Fraction, Pixels, Settings, Tiling
 from preprocessing.training_settings import EveryRow, NotNegative, Positive, RowSampling, Stage
 
 Backbone = Literal["inception_v3", "resnet50", "mobilenet_v3_small"]
@@ -21,6 +21,7 @@ class Augmentation(Settings):
 
     Attributes:
         orientations: turn by multiples of 90 degrees and mirror.
+        jitter: most pixels of scale 0 by which a patch is moved, in x and in y; `tiling.margin` must hold them.
         brightness: largest shift, share of the full range.
         saturation, contrast: largest relative change.
         hue: largest shift, share of the color circle.
@@ -28,6 +29,7 @@ class Augmentation(Settings):
     """
 
     orientations: bool = True
+    jitter: Count = 0
     brightness: float = Field(default=64 / 255, ge=0)
     saturation: Fraction = 0.25
     hue: float = Field(default=0.04, ge=0, le=0.5)
@@ -109,6 +111,16 @@ class Recipe(Settings):
     tiling: Tiling
     training: Training = Training()
     inference: Inference
+
+    @model_validator(mode="after")
+    def _jitter_has_its_margin(self) -> Self:
+        jitter, margin = self.training.augmentation.jitter, self.tiling.margin
+        if jitter > margin:
+            raise ValueError(
+                f"training.augmentation.jitter ({jitter} px) is more than the stored tiling.margin ({margin} px): "
+                "lower it, or tile with a larger margin"
+            )
+        return self
 
     @property
     def classes(self) -> tuple[str, ...]:

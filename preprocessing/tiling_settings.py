@@ -179,6 +179,7 @@ class Tiling(Settings):
         mpp: micrometers per level-0 pixel of slides of which neither manifest nor file says it.
         mpp_tolerance: a level this close (relative) to a wanted mpp is read as it is, not resampled.
         window: side of a patch at every scale, pixels.
+        margin: pixels stored around the window at every scale, from which training moves its patches (position jitter).
         center: side of the middle square that decides the label, scale-0 pixels.
         stride: step of the grid, scale-0 pixels.
         offset: first grid position, scale-0 pixels; several give several grids, one over the other.
@@ -192,6 +193,7 @@ class Tiling(Settings):
     mpp: Mpp | None = None
     mpp_tolerance: Fraction = 0.05
     window: Pixels
+    margin: Count = 0
     center: Pixels
     stride: Pixels
     offset: Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (0,)
@@ -204,6 +206,11 @@ class Tiling(Settings):
     sampling: Sampling = Sampling()
     image: Image = Image()
     splits: Splits = Splits()
+
+    @property
+    def stored_window(self) -> int:
+        """Side of a stored patch: the window with its margin, pixels."""
+        return self.window + 2 * self.margin
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

@@ -117,13 +117,16 @@ def chosen(found: list[ReferencePatch], slide_id: str, recipe_id: str, sampling:
     return tumors + normals[:wanted]
 
 
-def crop(image: np.ndarray, patch: ReferencePatch, scale_0: float, scale_k: float, window: int) -> np.ndarray:
-    """The window of another scale around the same center; white outside the slide."""
-    left = math.floor((patch.column + window / 2) * scale_0 / scale_k) - window // 2
-    top = math.floor((patch.row + window / 2) * scale_0 / scale_k) - window // 2
-    pixels = np.full((window, window, 3), 255, np.uint8)
-    for row in range(window):
-        for column in range(window):
+def crop(
+    image: np.ndarray, patch: ReferencePatch, scale_0: float, scale_k: float, window: int, margin: int = 0
+) -> np.ndarray:
+    """The window of another scale around the same center, with a margin on all sides; white outside the slide."""
+    left = math.floor((patch.column + window / 2) * scale_0 / scale_k) - window // 2 - margin
+    top = math.floor((patch.row + window / 2) * scale_0 / scale_k) - window // 2 - margin
+    side = window + 2 * margin
+    pixels = np.full((side, side, 3), 255, np.uint8)
+    for row in range(side):
+        for column in range(side):
             if 0 <= top + row < image.shape[0] and 0 <= left + column < image.shape[1]:
                 pixels[row, column] = image[top + row, left + column]
     return pixels

@@ -72,6 +72,7 @@ def test_labels_and_tissue_are_those_of_decoded_windows(spark: SparkSession, dra
         "tiling.image.format=png",
         "tiling.stain.method=reinhard",
         "tiling.jitter=2",
+        "tiling.margin=2",
     ],
 )
 def test_anything_that_changes_a_pixel_encodes(spark: SparkSession, drawn: Path, tmp_path: Path, override: str) -> None:

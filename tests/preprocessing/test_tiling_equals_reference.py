@@ -62,7 +62,7 @@ def assert_images_equal_reference(path: Path, wanted: list, got: object, recipe:
     stored = {(row.x, row.y): row for row in got.itertuples()}
     for patch in wanted[:: max(1, len(wanted) // 25)]:
         for k, image in enumerate(images):
-            pixels = reference.crop(image, patch, scales[0], scales[k], recipe.tiling.window)
+            pixels = reference.crop(image, patch, scales[0], scales[k], recipe.tiling.window, recipe.tiling.margin)
             data = getattr(stored[patch.x, patch.y], f"image_{k}")
             if recipe.tiling.image.format == "png":
                 assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
@@ -115,6 +115,18 @@ def test_lossless_images_with_two_offsets_and_few_normals(spark: SparkSession, d
     recipe = load_recipe(str(ROOT / "conf" / "demo.yaml"), overrides)
     tile(spark, recipe, drawn, tmp_path)
     assert_equals_reference(drawn, recipe, tmp_path, "polygons")
+
+
+def test_a_margin_is_stored_around_the_same_windows(spark: SparkSession, drawn: Path, tmp_path: Path) -> None:
+    """Positions, labels and shares stay; at the rim of the slide the margin is white at scale 0, too."""
+    overrides = ["tiling.margin=6", "tiling.sampling.normals_per_tumor=1000", "tiling.tissue.min_fraction=0"]
+    recipe = load_recipe(str(ROOT / "conf" / "demo.yaml"), overrides)
+    tile(spark, recipe, drawn, tmp_path)
+    assert_equals_reference(drawn, recipe, tmp_path, "polygons")
+    rim = patches_of(tmp_path, "tumor_01").query("x == 0").iloc[0]
+    stored = simplejpeg.decode_jpeg(rim["image_0"])
+    assert stored.shape == (92, 92, 3)
+    assert (stored[:, :4] > 250).all()
 
 
 def test_windows_at_the_rim_are_white_outside(drawn: Path, small: Recipe) -> None:
