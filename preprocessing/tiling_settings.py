@@ -212,6 +212,14 @@ class Tiling(Settings):
         """Side of a stored patch: the window with its margin, pixels."""
         return self.window + 2 * self.margin
 
+    @property
+    def pixel_ratios(self) -> tuple[float, ...]:
+        """Pixels of each scale per pixel of scale 0; a level is taken for half of the one before it, as on most slides."""
+        first = self.scales[0]
+        if first.mpp is not None:
+            return tuple(first.mpp / (scale.mpp or first.mpp) for scale in self.scales)
+        return tuple(0.5 ** ((scale.level or 0) - (first.level or 0)) for scale in self.scales)
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         if self.center > self.window:

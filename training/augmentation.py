@@ -1,10 +1,11 @@
-"""Random changes of training patches: 8 orientations and color, as in Liu et al. 2017 (arXiv 1703.02442), and stain.
+"""Random changes of training patches: place, orientation and color as in Liu et al. 2017 (arXiv 1703.02442), and stain.
 
 The stain changes as in Tellez et al. 2018 (arXiv 1808.05896): the color is taken apart into hematoxylin, eosin and
 DAB, and each changes by itself.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import keras
@@ -20,7 +21,7 @@ STAINS: Final = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
 
 @keras.saving.register_keras_serializable(package="histospark")
 class PatchAugmentation(keras.layers.Layer):
-    """Turns and recolors each patch by its own draw, all scales of a patch by the same one.
+    """Moves, turns and recolors each patch by its own draw, all scales of a patch by the same one.
 
     Under a distribution strategy every replica makes draws of its own for its share of the batch.
 
@@ -30,6 +31,9 @@ class PatchAugmentation(keras.layers.Layer):
         saturation, contrast: largest relative change.
         hue: largest shift, share of the color circle.
         stain: largest relative change of each stain, and its largest shift in optical density (log10); 0 is off.
+        jitter: most pixels of scale 0 by which a patch is moved before it is cut.
+        window: side of the patches that leave the layer, pixels; larger ones are cut. None: as they come.
+        ratios: pixels of each scale per pixel of scale 0, for the way that a patch is moved at that scale.
         seed: of the draws.
     """
 
@@ -41,11 +45,17 @@ class PatchAugmentation(keras.layers.Layer):
         hue: float = 0.0,
         contrast: float = 0.0,
         stain: float = 0.0,
+        jitter: int = 0,
+        window: int | None = None,
+        ratios: Sequence[float] = (),
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
+        self.window = window
+        self.ratios = tuple(ratios)
         self.bounds = Augmentation(
+            jitter=jitter,
             orientations=orientations,
             brightness=brightness,
             saturation=saturation,
@@ -57,19 +67,26 @@ class PatchAugmentation(keras.layers.Layer):
         self.draws = ReplicaDraws(seed)
 
     def call(self, images: list[Any], training: bool = False) -> list[Any]:
-        """Change the patches in training, and leave them alone otherwise.
+        """Change the patches in training, and only cut out their middle otherwise.
 
         Args:
-            images: one (batch, window, window, 3) tensor per scale, values 0 to 255.
+            images: one (batch, side, side, 3) tensor per scale, values 0 to 255; `side` is at least `window`.
             training: whether this is a training step.
 
         Returns:
-            float32 tensors of the same shapes, values 0 to 255.
+            (batch, window, window, 3) float32 tensors, values 0 to 255.
         """
         images = [ops.cast(image, "float32") for image in images]
         if not training:
-            return images
+            return [self._cut(image) for image in images]
         patches = ops.shape(images[0])[0]
+        if self.bounds.jitter:
+            reach = self.bounds.jitter
+            way = keras.random.randint((2, patches), -reach, reach + 1, seed=self.draws)
+            moves = zip(images, self.ratios, strict=True)
+            images = [moved(image, way, ratio, self.window or image.shape[1]) for image, ratio in moves]
+        else:
+            images = [self._cut(image) for image in images]
         if self.bounds.orientations:
             choice = keras.random.uniform((3, patches, 1, 1, 1), seed=self.draws) < 0.5
             images = [oriented(image, *(choice[axis] for axis in range(3))) for image in images]
@@ -81,7 +98,15 @@ class PatchAugmentation(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Every argument of the constructor."""
-        return {**super().get_config(), **self.bounds.model_dump(), "seed": self.seed}
+        own = {"window": self.window, "ratios": self.ratios, "seed": self.seed}
+        return {**super().get_config(), **self.bounds.model_dump(), **own}
+
+    def _cut(self, image: Any) -> Any:
+        side = image.shape[1]
+        if self.window is None or side == self.window:
+            return image
+        first = (side - self.window) // 2
+        return image[:, first : first + self.window, first : first + self.window]
 
     def _recolored(self, image: Any, brightness: Any, saturation: Any, hue: Any, contrast: Any) -> Any:
         bounds = self.bounds
@@ -90,6 +115,27 @@ class PatchAugmentation(keras.layers.Layer):
             image = tinted(image, 1 + bounds.saturation * saturation, bounds.hue * hue)
         mean = ops.mean(image, axis=(1, 2), keepdims=True)
         return ops.clip((image - mean) * (1 + bounds.contrast * contrast) + mean, 0, 1) * 255
+
+
+def moved(image: Any, way: Any, ratio: float, window: int) -> Any:
+    """Cut a window out of the middle of each square of a batch, moved by whole pixels.
+
+    Args:
+        image: (batch, side, side, channels).
+        way: (2, batch) int32, down and right, pixels of scale 0.
+        ratio: pixels of this scale per pixel of scale 0; half pixels go up.
+        window: side of the cut, pixels.
+
+    Returns:
+        (batch, window, window, channels).
+    """
+    side, channels = image.shape[1], image.shape[3]
+    here = ops.cast(ops.floor(ops.cast(way, "float32") * ratio + 0.5), "int32")
+    places = ops.arange(window, dtype="int32") + (side - window) // 2 + ops.expand_dims(here, -1)
+    rows = ops.broadcast_to(places[0][:, :, None, None], (ops.shape(image)[0], window, side, channels))
+    image = ops.take_along_axis(image, rows, axis=1)
+    columns = ops.broadcast_to(places[1][:, None, :, None], (ops.shape(image)[0], window, window, channels))
+    return ops.take_along_axis(image, columns, axis=2)
 
 
 def oriented(image: Any, mirror_rows: Any, mirror_columns: Any, transpose: Any) -> Any:
