@@ -57,7 +57,7 @@ def test_rows_in_another_order_are_refused(written: WrittenTable) -> None:
         in_file_order(files, labels[::-1], np.zeros(len(labels), np.float32))
     with pytest.raises(JobError, match="did not come in the order of its files"):
         in_file_order(files, labels[:-1], np.zeros(len(labels) - 1, np.float32))
-    longer = [replace(files[0], rows=files[0].rows + 1), *files[1:]]
+    longer = [replace(files[0], row_groups=(*files[0].row_groups, 1)), *files[1:]]
     with pytest.raises(JobError, match="did not come in the order of its files"):
         in_file_order(longer, labels, np.zeros(len(labels), np.float32))
 
