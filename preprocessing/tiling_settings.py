@@ -214,7 +214,7 @@ class Tiling(Settings):
 
     @property
     def pixel_ratios(self) -> tuple[float, ...]:
-        """Pixels of each scale per pixel of scale 0; a level is taken for half of the one before it, as on most slides."""
+        """Pixels of each scale per pixel of scale 0; a level counts as half of the one before it, as on most slides."""
         first = self.scales[0]
         if first.mpp is not None:
             return tuple(first.mpp / (scale.mpp or first.mpp) for scale in self.scales)
