@@ -11,7 +11,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -105,6 +105,17 @@ class CheckpointFolder:
             other.unlink()
         return path
 
+    def refuse_other(self) -> None:
+        """Make sure that the checkpoints are of this training, before anything is built or written for it.
+
+        Raises:
+            UsageError: they are of another; the settings that differ are named.
+        """
+        for path in reversed(self.files()):
+            with suppress(*_DAMAGE):
+                self._refuse_other(_content(path, whole=False)["identity"])
+                return
+
     def newest(self) -> Checkpoint | None:
         """The newest whole checkpoint; None where the training has none yet.
 
@@ -168,10 +179,10 @@ _DAMAGE: Final = (
 )
 
 
-def _content(path: Path) -> dict[str, Any]:
-    """Position and identity, once every byte was read and fits its checksum."""
+def _content(path: Path, whole: bool = True) -> dict[str, Any]:
+    """Position and identity; where it shall be `whole`, once every byte was read and fits its checksum."""
     with zipfile.ZipFile(path) as archive:
-        bad = archive.testzip()
+        bad = archive.testzip() if whole else None
         if bad is not None:
             raise zipfile.BadZipFile(f"checksum of {bad}")
         content = json.loads(archive.read(_POSITION))

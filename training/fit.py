@@ -20,7 +20,7 @@ from training.stages import Leg, compile_stage, legs
 from training.stream import SplitStream, original_errors
 from training.training_identity import training_identity
 
-__all__ = ["CHECKPOINTS", "MODEL_FILE", "Epoch", "fit"]
+__all__ = ["CHECKPOINTS", "MODEL_FILE", "Epoch", "checkpoints_of", "fit"]
 
 MODEL_FILE: Final = "model.keras"
 CHECKPOINTS: Final = "checkpoints"
@@ -58,7 +58,7 @@ def fit(
     """
     ways = list(legs(training.stages))
     total = ways[-1].last_epoch
-    folder = CheckpointFolder(out / CHECKPOINTS, training_identity(train, validation, training))
+    folder = checkpoints_of(train, validation, training, out)
     found = folder.newest()
     begun = found.position if found else Position()
     best = KeepBest(core, kept or core, out / MODEL_FILE)
@@ -79,6 +79,11 @@ def fit(
         history.stage = leg.number
         _train_stage(leg, model, core, train, validation, training, shared, found)
     return history.epochs
+
+
+def checkpoints_of(train: SplitStream, validation: SplitStream, training: Training, out: Path) -> CheckpointFolder:
+    """Where a training keeps its checkpoints."""
+    return CheckpointFolder(out / CHECKPOINTS, training_identity(train, validation, training))
 
 
 def _take_up(found: Checkpoint, total: int, model: keras.Model, best: KeepBest) -> None:

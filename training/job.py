@@ -1,5 +1,6 @@
 """`histospark train`: patch table to model, with its report and its card."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ import click
 import keras
 
 from cluster.errors import UsageError
+from cluster.lock import output_lock
+from cluster.storage import Store
 from preprocessing.hashing import stable_hash
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
@@ -16,7 +19,7 @@ from training.card import DataCard, ModelCard, installed_versions, model_id
 from training.completeness import check_complete
 from training.epochs import Epoch
 from training.evaluation import split_predictions
-from training.fit import MODEL_FILE, fit
+from training.fit import MODEL_FILE, checkpoints_of, fit
 from training.metrics import BinaryMetrics, choose_thresholds
 from training.models import core_model, training_model
 from training.report import Judged, judge_split, save_report
@@ -61,7 +64,7 @@ def train(conf: str, patches: str, out: str, overrides: tuple[str, ...], replica
 
 
 def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> TrainingResult:
-    """Train by a recipe on the patches it cut.
+    """Train by a recipe on the patches it cut; where a run in the same folder was killed, go on from there.
 
     Args:
         recipe: what to train, and how.
@@ -79,22 +82,32 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
     check_trainable(table)
     check_complete(table)
     folder = writable_folder(out)
-    strategy = mirrored(replicas, recipe.training.batch_size)
+    with output_lock(Store(str(folder)), uuid.uuid4().hex, "histospark train"):
+        epochs = train_core(recipe, table, folder, replicas)
+        judged = evaluate(folder / MODEL_FILE, table, recipe)
+        report = save_report(folder, f"Patches of {recipe.name}", judged)
+        metrics = {split: entry.metrics for split, entry in judged.items()}
+        card = describe(folder / MODEL_FILE, table, recipe, metrics).save(folder / MODEL_FILE)
+    return TrainingResult(folder / MODEL_FILE, card, tuple(epochs), metrics, report)
+
+
+def train_core(recipe: Recipe, table: PatchTable, folder: Path, replicas: int) -> list[Epoch]:
+    """Build the model and train it, or go on where an earlier run in the same folder ended.
+
+    Raises:
+        UsageError, JobError: as `run_training`.
+    """
+    training, shuffle = recipe.training, Shuffle(recipe.seed, recipe.training.shuffle_rows)
+    streams = _stream(table, "train", recipe, shuffle), _stream(table, "validation", recipe, None)
+    checkpoints_of(*streams, training, folder).refuse_other()
+    strategy = mirrored(replicas, training.batch_size)
     keras.utils.set_random_seed(stable_hash("weights", recipe.seed) % 2**31)
     with strategy.scope():
-        core = core_model(len(recipe.tiling.scales), recipe.tiling.window, recipe.training)
+        core = core_model(len(recipe.tiling.scales), recipe.tiling.window, training)
         model = training_model(core, recipe)
-    check_stages(core, recipe.training)
+    check_stages(core, training)
     save_recipe(recipe, str(folder))
-    shuffle = Shuffle(recipe.seed, recipe.training.shuffle_rows)
-    train_stream, validation = _stream(table, "train", recipe, shuffle), _stream(table, "validation", recipe, None)
-    epochs = fit(model, core, train_stream, validation, recipe.training, folder)
-
-    judged = evaluate(folder / MODEL_FILE, table, recipe)
-    report = save_report(folder, f"Patches of {recipe.name}", judged)
-    metrics = {split: entry.metrics for split, entry in judged.items()}
-    card = describe(folder / MODEL_FILE, table, recipe, metrics)
-    return TrainingResult(folder / MODEL_FILE, card.save(folder / MODEL_FILE), tuple(epochs), metrics, report)
+    return fit(model, core, *streams, training, folder)
 
 
 def evaluate(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, Judged]:
