@@ -41,7 +41,7 @@ def fit(
     Where `out` holds checkpoints of the same training it goes on from the newest one.
 
     Args:
-        model: training model.
+        model: training model, made in the scope of a distribution strategy.
         core: the part of it that is kept.
         train, validation: streams of the splits.
         training: the stages.

@@ -28,6 +28,7 @@ def check_room(out: Path, model: keras.Model, core: keras.Model, training: Train
     """
     checkpoint = largest_checkpoint(model, core, training)
     needed = (KEPT + 1) * checkpoint + 2 * group_bytes(core.variables) + _REPORT
+    out.mkdir(parents=True, exist_ok=True)
     old = [*(out / "checkpoints").glob("*.npz"), *out.glob("*.keras")]
     free = shutil.disk_usage(out).free + sum(file.stat().st_size for file in old)
     if free < needed:
