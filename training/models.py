@@ -1,4 +1,4 @@
-"""The models: one tower per scale, joined to one tumor probability (Liu et al. 2017), and what towers may be."""
+"""The models: one tower per scale, joined to one probability per class (Liu et al. 2017), and what towers may be."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,9 +13,13 @@ import keras
 from cluster.errors import UsageError
 from preprocessing.recipe import Recipe, Training
 from training.augmentation import PatchAugmentation
+from training.precision import arithmetic
 from training.weights import ImageNetFile, local_weights
 
 OUTPUT: Final = "tumor_probability"
+"""The last layer where there are two classes."""
+OUTPUT_OF_MORE: Final = "class_probabilities"
+"""The last layer where there are more."""
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,21 @@ BACKBONES: Final[Mapping[str, Backbone]] = MappingProxyType(
 """By `training.backbone`."""
 
 
-def core_model(scales: int, window: int, training: Training) -> keras.Model:
+def core_model(scales: int, window: int, training: Training, classes: int = 2) -> keras.Model:
     """The model that is saved and used: parts of Keras alone, so that it loads anywhere in safe mode.
 
     Args:
         scales: number of magnifications.
         window: side of a patch, pixels.
-        training: backbone, whether the scales share it, its first weights, and how slowly its batch norm follows.
+        training: backbone, whether the scales share it, its first weights, its precision, and its batch norm.
+        classes: number of classes, at least 2.
 
     Returns:
-        A model from `{"scale_0": (b, window, window, 3), …}`, values 0 to 255, to `(b, 1)` float32. Its towers
+        A model from `{"scale_0": (b, window, window, 3), …}`, values 0 to 255, to float32: of two classes `(b, 1)`,
+        the probability of label 1 by a sigmoid; of more `(b, classes)` by a softmax, label 0 first. Its towers
         are the layers `tower_0`, … with weights of their own; towers that are shared are the one layer `tower_0`.
-        Every layer is trainable; what a stage freezes is the business of `stages.set_trainable`.
+        Every layer is trainable; what a stage freezes is the business of `stages.set_trainable`. All weights are
+        float32; the scaling of pixels and the head compute in float32, too.
 
     Raises:
         UsageError: the window is too small, or the weights are missing or of another network.
@@ -108,15 +115,19 @@ def core_model(scales: int, window: int, training: Training) -> keras.Model:
     _check_window(backbone, window)
     inputs = {f"scale_{scale}": keras.Input((window, window, 3), name=f"scale_{scale}") for scale in range(scales)}
     names = [f"tower_{scale}" for scale in range(1 if training.share_towers else scales)]
-    with local_weights(training.weights, backbone.imagenet) as weights:
+    with local_weights(training.weights, backbone.imagenet) as weights, arithmetic(training.precision):
         towers = [_tower(name, backbone, window, training, weights) for name in names]
     features = [
         towers[scale % len(towers)](backbone.scaled(pixels, f"centered_{name}"))
         for scale, (name, pixels) in enumerate(inputs.items())
     ]
-    joined = keras.layers.Concatenate(name="features")(features) if scales > 1 else features[0]
-    probability = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name=OUTPUT)(joined)
-    return keras.Model(inputs, probability, name="histospark")
+    joined = keras.layers.Concatenate(dtype="float32", name="features")(features) if scales > 1 else features[0]
+    return keras.Model(inputs, _head(classes)(joined), name="histospark")
+
+
+def number_of_classes(core: keras.Model) -> int:
+    """How many classes a core tells apart."""
+    return max(int(core.output.shape[-1]), 2)
 
 
 def training_model(core: keras.Model, recipe: Recipe) -> keras.Model:
@@ -130,6 +141,12 @@ def training_model(core: keras.Model, recipe: Recipe) -> keras.Model:
     augmentation = PatchAugmentation(**recipe.training.augmentation.model_dump(), seed=recipe.seed, name="augmentation")
     changed = augmentation(list(inputs.values()))
     return keras.Model(inputs, core(dict(zip(inputs, changed, strict=True))), name="training")
+
+
+def _head(classes: int) -> keras.layers.Dense:
+    if classes == 2:
+        return keras.layers.Dense(1, activation="sigmoid", dtype="float32", name=OUTPUT)
+    return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=OUTPUT_OF_MORE)
 
 
 def _check_window(backbone: Backbone, window: int) -> None:
@@ -149,6 +166,7 @@ def _tower(name: str, backbone: Backbone, window: int, training: Training, weigh
     for layer in tower.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = training.batch_norm_momentum
+            layer.synchronized = training.synchronize_batch_norm
     return tower
 
 

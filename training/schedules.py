@@ -69,6 +69,25 @@ class HalvedSchedule(LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable("histospark")
+class ExponentialSchedule(LearningRateSchedule):
+    """From `start` to `end` in equal ratios; `end` is the rate of the last step."""
+
+    def __init__(self, start: float, end: float, steps: int) -> None:
+        self.start = start
+        self.end = end
+        self.steps = steps
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of the step after `step` steps."""
+        way = ops.cast(step, "float32") / (self.steps - 1)
+        return self.start * ops.power(self.end / self.start, way)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {"start": self.start, "end": self.end, "steps": self.steps}
+
+
+@keras.saving.register_keras_serializable("histospark")
 class CycleSchedule(LearningRateSchedule):
     """From `start` to `peak` in the first `warm_up` of the steps, then along a cosine to `end`.
 

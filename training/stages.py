@@ -11,7 +11,10 @@ from keras.optimizers.schedules import LearningRateSchedule
 from cluster.errors import UsageError
 from preprocessing.recipe import Training
 from preprocessing.training_settings import Stage
+from training.losses import ClassWeightedCrossEntropy, stage_metrics
+from training.models import number_of_classes
 from training.optimizers import stage_optimizer
+from training.precision import LossScale
 from training.schedules import rate_schedule
 
 HEAD: Final = "head"
@@ -120,18 +123,17 @@ def rate_factors(core: keras.Model, stage: Stage, freeze_batch_norm: bool) -> li
 
 
 def compile_stage(
-    model: keras.Model, core: keras.Model, stage: Stage, training: Training, steps: int
+    model: keras.Model,
+    core: keras.Model,
+    stage: Stage,
+    training: Training,
+    steps: int,
+    class_weights: Sequence[float] = (),
 ) -> LearningRateSchedule:
     """Set what is trained, then loss, optimizer and metrics.
 
-    Each real row counts 1 / batch size towards the step, on every replica alike, so the filled last batch makes
-    a smaller step. The metric `cross_entropy` is the mean per real row, which `loss` is not in that batch.
-
     Args:
-        model: the model that is trained; its variables are the core's.
-        core: the part of it that is kept.
-        stage: what to train, and how.
-        training: batch size, and whether batch norm is frozen.
+        model, core, stage, training, class_weights: see `compile_at`.
         steps: of the whole stage.
 
     Returns:
@@ -140,16 +142,46 @@ def compile_stage(
     Raises:
         UsageError: see `check_stages`.
     """
-    set_trainable(core, stage, training.freeze_batch_norm)
     rate = rate_schedule(stage, steps, training.batch_size)
-    with model.distribute_strategy.scope():
-        model.compile(
-            optimizer=stage_optimizer(stage, rate, rate_factors(core, stage, training.freeze_batch_norm)),
-            loss=keras.losses.BinaryCrossentropy(reduction="sum_over_batch_size"),
-            weighted_metrics=[keras.metrics.BinaryCrossentropy(name="cross_entropy"), keras.metrics.AUC(name="auc")],
-            jit_compile=False,  # XLA cannot compile what replicas exchange
-        )
+    compile_at(rate, model, core, stage, training, class_weights)
     return rate
+
+
+def compile_at(
+    rate: LearningRateSchedule,
+    model: keras.Model,
+    core: keras.Model,
+    stage: Stage,
+    training: Training,
+    class_weights: Sequence[float] = (),
+) -> None:
+    """Make the model ready for a stage, at any rate.
+
+    Each real row counts its class weight / batch size towards the step, on every replica alike, so the filled last
+    batch makes a smaller step. The metric `cross_entropy` is the mean per real row without class weights.
+
+    Args:
+        rate: learning rate by steps done.
+        model: the model that is trained; its variables are the core's.
+        core: the part of it that is kept.
+        stage: what to train, and how; its rate is left aside.
+        training: precision, XLA, and whether batch norm is frozen.
+        class_weights: see `losses.class_weights`; none: 1 for all.
+
+    Raises:
+        UsageError: see `check_stages`.
+    """
+    set_trainable(core, stage, training.freeze_batch_norm)
+    classes = number_of_classes(core)
+    with model.distribute_strategy.scope():
+        optimizer = stage_optimizer(stage, rate, rate_factors(core, stage, training.freeze_batch_norm))
+        model.compile(
+            optimizer=LossScale(optimizer) if training.precision == "float16" else optimizer,
+            loss=ClassWeightedCrossEntropy(class_weights or (1.0,) * classes),
+            weighted_metrics=stage_metrics(classes),
+            jit_compile=training.xla,
+            auto_scale_loss=False,  # Keras would scale by the policy of the outermost model
+        )
 
 
 def _groups(core: keras.Model, stage: Stage, freeze_batch_norm: bool) -> list[list[keras.layers.Layer]]:
