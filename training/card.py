@@ -7,10 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from cluster.errors import UsageError
 from preprocessing.recipe import Recipe
+from training.class_metrics import ClassMetrics
+from training.epochs import Epoch
 from training.metrics import BinaryMetrics
 from training.table import PatchTable
 
@@ -57,7 +59,9 @@ class ModelCard(BaseModel):
         recipe: all settings, defaults included.
         data: what it was trained on.
         versions: of Python and the libraries that matter.
-        metrics: by split.
+        metrics: by split, of a model of two classes.
+        class_metrics: by split, of a model of more.
+        epoch: the epoch whose weights it has, with its stage; None where it is not known.
         created_at: with the time zone.
     """
 
@@ -67,8 +71,30 @@ class ModelCard(BaseModel):
     recipe: Recipe
     data: DataCard
     versions: dict[str, str]
-    metrics: dict[str, BinaryMetrics]
+    metrics: dict[str, BinaryMetrics] = {}
+    class_metrics: dict[str, ClassMetrics] = {}
+    epoch: Epoch | None = None
     created_at: datetime
+
+    @model_validator(mode="after")
+    def _judged_as_two_classes_or_as_more(self) -> Self:
+        if bool(self.metrics) == bool(self.class_metrics):
+            raise ValueError("a card has either `metrics` (two classes) or `class_metrics` (more)")
+        return self
+
+    @property
+    def threshold(self) -> float:
+        """The threshold that was chosen on validation.
+
+        Raises:
+            UsageError: the model tells more than two classes apart, or was not judged on validation.
+        """
+        if "validation" not in self.metrics:
+            raise UsageError(
+                f"the model {self.model_id} has no threshold: its {len(self.recipe.classes)} classes are judged by "
+                "the likeliest one; take a model of two classes"
+            )
+        return self.metrics["validation"].threshold
 
     def save(self, model: Path) -> Path:
         """Write the card beside a model file; returns the card's path."""

@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from matplotlib.figure import Figure
+
+Place = Literal["metrics", "stains", "hardest", "training"]
 
 _DPI: Final = 150
 
@@ -35,11 +37,13 @@ class Section:
         heading: None for the first one, which stands below the title.
         table: the numbers.
         text: one or two sentences; may be empty.
+        place: chapter of the page.
     """
 
     heading: str | None
     table: Table
     text: str = ""
+    place: Place = "metrics"
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,14 @@ class Drawing:
         caption: how to read it.
         alt: what it shows, in words and numbers.
         figure: by matplotlib.
+        place: chapter of the page.
     """
 
     name: str
     caption: str
     alt: str
     figure: Figure
+    place: Place = "metrics"
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ import keras
 import numpy as np
 import pyarrow.parquet as pq
 import simplejpeg
-from keras.layers import Concatenate, Conv2D, Dense, GlobalAveragePooling2D, Rescaling
 
+from tests.training.looking_core import looking_core
 from tests.training.tiny_table import WINDOW, WrittenTable, tiny_recipe
 from training.chosen_patches import patch_ids, stored_patches
 from training.evaluation import split_predictions
 from training.hardest import hardest_patches, highest_losses
 from training.metrics import Thresholds
-from training.models import OUTPUT
 from training.stream import SplitStream
 from training.table import open_table
 from training.two_classes import TwoClasses
@@ -54,24 +53,9 @@ def test_single_patches_are_the_rows_of_that_number(written: WrittenTable) -> No
         assert np.array_equal(it.decoded(WINDOW)[1], simplejpeg.decode_jpeg(row["image_1"]))
 
 
-def small_core() -> keras.Model:
-    inputs = {f"scale_{scale}": keras.Input((WINDOW, WINDOW, 3), name=f"scale_{scale}") for scale in range(2)}
-    features = []
-    for scale, pixels in enumerate(inputs.values()):
-        image = keras.Input((WINDOW, WINDOW, 3))
-        tower = keras.Model(
-            image,
-            GlobalAveragePooling2D()(Conv2D(4, 8, 8, activation="relu", name="map")(image)),
-            name=f"tower_{scale}",
-        )
-        features.append(tower(Rescaling(1 / 127.5, offset=-1, name=f"centered_scale_{scale}")(pixels)))
-    joined = Concatenate(name="features")(features)
-    return keras.Model(inputs, Dense(1, activation="sigmoid", name=OUTPUT)(joined))
-
-
 def test_each_hard_patch_has_its_own_loss_place_and_pictures(written: WrittenTable) -> None:
     keras.utils.set_random_seed(1)
-    table, core = open_table(written.uri), small_core()
+    table, core = open_table(written.uri), looking_core()
     scored = split_predictions(core, SplitStream(table, "train", WINDOW, 16))
     threshold = float(np.median(scored.probabilities))
     judging = TwoClasses(tiny_recipe().classes, Thresholds(threshold, threshold, 0.95), 1)
