@@ -38,7 +38,7 @@ from training.sampling import Read
 
 PROVED_VERSION: Final = "0.13.1"
 LABEL: Final = "label"
-QUEUED_GROUPS: Final = 5  # row groups a worker may have read ahead; petastorm allows no fewer
+QUEUED_RESULTS: Final = 5  # of a thread; petastorm allows no fewer. Every other one only says that a group is done
 
 
 class TableFiles(FileSystem):
@@ -118,7 +118,7 @@ class PlannedReader(Reader):
         pool = self._workers_pool
         items = [{"read": read} for read in self._reads]
         return ConcurrentVentilator(
-            pool.ventilate, items, max_ventilation_queue_size=(1 + QUEUED_GROUPS) * pool.workers_count
+            pool.ventilate, items, max_ventilation_queue_size=(1 + QUEUED_RESULTS) * pool.workers_count
         )
 
 
@@ -159,7 +159,7 @@ def open_rows(
         dataset_path=[reads[0].path],  # petastorm takes the types of the columns from it
         schema_fields=[f"^{column}$" for column in columns],
         worker_class=PlannedWorker,
-        reader_pool=WholeEpochPool(workers, results_queue_size=QUEUED_GROUPS * workers),
+        reader_pool=WholeEpochPool(workers, results_queue_size=QUEUED_RESULTS * workers),
         shuffle_row_groups=False,
         num_epochs=1,
         transform_spec=TransformSpec(edit_fields=[(LABEL, np.int32, (), False)]),

@@ -1,9 +1,11 @@
 """The patch table as a tf.data stream: petastorm reads, NumPy mixes, TensorFlow decodes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Final
 
 import tensorflow as tf
 
@@ -13,6 +15,11 @@ from training.order import WEIGHT, Chunk, epoch_seed, filled_batches, length, sh
 from training.row_loss import LABEL, open_rows
 from training.sampling import Read, every_row, planned, rows_of_pass, rows_per_label
 from training.table import PatchFile, PatchTable
+
+_DECODE: Final = "decode_patches"  # name of the operations that fail at a damaged patch
+_WHERE: Final = re.compile(
+    r"^\{\{.*?\}\} (Error in user-defined .*?Iterator::\S+: )?"
+)  # what TensorFlow says before why
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,9 @@ class Shuffle:
 class SplitStream:
     """One split of a patch table, a pass at a time.
 
-    Memory: at most `shuffle.rows` encoded rows, about nine row groups (256 rows each) per reader thread, and
-    two decoded batches; nothing grows with the table.
+    Memory: at most `shuffle.rows` encoded rows, up to five row groups (256 rows each) per reader thread, two decoded
+    batches and one for each core. Only the list of files grows with the table, and a plan of about 200 bytes for each
+    row group of the pass.
 
     Attributes:
         table: what to read.
@@ -112,28 +120,29 @@ class SplitStream:
                 f"{self.table.uri} has {self.steps}: it is not the table or the batch size that training began with"
             )
         images = self.table.images
-        signature = {name: tf.TensorSpec((self.batch_size,), tf.string) for name in images} | {
-            LABEL: tf.TensorSpec((self.batch_size,), tf.int32),
-            WEIGHT: tf.TensorSpec((self.batch_size,), tf.float32),
-        }
 
-        def decoded(row: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-            pixels = {f"scale_{scale}": self._decoded(row[name]) for scale, name in enumerate(images)}
-            return pixels, tf.cast(row[LABEL], tf.float32)[tf.newaxis], row[WEIGHT][tf.newaxis]
+        def decoded(rows: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+            pixels = {f"scale_{scale}": self._decoded(rows[name]) for scale, name in enumerate(images)}
+            return pixels, tf.cast(rows[LABEL], tf.float32)[:, tf.newaxis], rows[WEIGHT][:, tf.newaxis]
 
         options = tf.data.Options()
         options.deterministic = True
         # Sharding by file or element would hand each replica other rows than the batches made here.
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         dataset = (
-            tf.data.Dataset.from_generator(self._batches, output_signature=signature)
-            .unbatch()
+            self.encoded_dataset()
             .map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .batch(self.batch_size, drop_remainder=True)
             .prefetch(2)
             .apply(tf.data.experimental.assert_cardinality(self.steps - self.first_batch))
         )
         return dataset.with_options(options)
+
+    def encoded_dataset(self) -> tf.data.Dataset:
+        """What `dataset` decodes: dictionaries of `batch_size` encoded images of each scale, `label` and `weight`."""
+        size = (self.batch_size,)
+        signature = {name: tf.TensorSpec(size, tf.string) for name in self.table.images}
+        signature |= {LABEL: tf.TensorSpec(size, tf.int32), WEIGHT: tf.TensorSpec(size, tf.float32)}
+        return tf.data.Dataset.from_generator(self._batches, output_signature=signature)
 
     @property
     def _files(self) -> list[PatchFile]:
@@ -163,13 +172,20 @@ class SplitStream:
             self.failure = error
             raise
         except Exception as error:
-            self.failure = JobError(f"reading the split {self.split} of {self.table.uri} failed: {error}")
+            self.failure = JobError(
+                f"reading the split {self.split} of {self.table.uri} failed: {error}; see that all its files are there and whole, and start again"
+            )
             raise self.failure from error
 
     def _decoded(self, encoded: tf.Tensor) -> tf.Tensor:
-        # The operation reads PNG, too; the accurate transform gives the pixels that other decoders give.
-        pixels = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-        return tf.ensure_shape(pixels, (self.window, self.window, 3))
+        # A batch as one element, with an operation for each of its patches, takes a fifth less CPU time than an
+        # element for each patch. The operation reads PNG, too; the accurate transform gives what other decoders give.
+        patches = [
+            tf.io.decode_jpeg(patch, channels=3, dct_method="INTEGER_ACCURATE", name=_DECODE)
+            for patch in tf.unstack(encoded, self.batch_size)
+        ]
+        shape = (self.batch_size, self.window, self.window, 3)
+        return tf.ensure_shape(tf.stack(patches, name=_DECODE), shape, name=_DECODE)
 
 
 @contextmanager
@@ -185,9 +201,9 @@ def original_errors(*streams: SplitStream) -> Iterator[None]:
         for stream in streams:
             if stream.failure is not None:
                 raise stream.failure from None
-        if "Decode" in error.message or "EnsureShape" in error.message:
+        if _DECODE in error.message:
+            reason = _WHERE.sub("", error.message.splitlines()[0]).rstrip(" :,")
             raise JobError(
-                f"a patch of {streams[0].table.uri} cannot be decoded: {error.message.splitlines()[0]}; "
-                "tile its slide again"
+                f"a patch of {streams[0].table.uri} cannot be decoded: {reason}; tile its slide again"
             ) from error
         raise

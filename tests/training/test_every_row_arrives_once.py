@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -22,6 +22,8 @@ from tests.training.tiny_table import WINDOW, WrittenTable
 from training import row_loss
 from training.stream import Shuffle, SplitStream, original_errors
 from training.table import PatchTable, open_table
+
+Make = Callable[..., WrittenTable]
 
 
 def train_stream(table: PatchTable, **changes: object) -> SplitStream:
@@ -109,19 +111,46 @@ def test_a_pass_that_goes_on_has_the_batches_of_an_undisturbed_one(written: Writ
             tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
 
 
-def test_batches_left_out_are_counted_but_not_decoded(make_table: Callable[..., WrittenTable]) -> None:
-    written = make_table({("train", "a"): {0: 32}})
-    path = next(Path(written.uri).rglob("*.parquet"))
-    rows = pq.read_table(path, partitioning=None)
-    broken = [b"no image"] * 16 + rows["image_0"].to_pylist()[16:]
-    place = rows.column_names.index("image_0")
-    pq.write_table(rows.set_column(place, "image_0", [broken]).cast(rows.schema), path, row_group_size=8)
-    table = open_table(written.uri)
+def with_images(written: WrittenTable, images: Sequence[bytes]) -> PatchTable:
+    """The table with other images at scale 0 in the first rows of each file."""
+    for path in Path(written.uri).rglob("*.parquet"):
+        rows = pq.read_table(path, partitioning=None)
+        column = [*images, *rows["image_0"].to_pylist()[len(images) :]]
+        changed = rows.set_column(rows.column_names.index("image_0"), "image_0", [column]).cast(rows.schema)
+        pq.write_table(changed, path, row_group_size=8)
+    return open_table(written.uri)
+
+
+def test_batches_left_out_are_counted_but_not_decoded(make_table: Make) -> None:
+    table = with_images(make_table({("train", "a"): {0: 32}}), [b"no image"] * 16)
     assert len(list(train_stream(table, shuffle=None, first_batch=1).dataset())) == 1
     stream = train_stream(longer(table, 8), shuffle=None, first_batch=1)
     with pytest.raises(JobError, match="gave 32 rows in epoch 1, its footers promise 40"), original_errors(stream):
         for _ in stream.dataset():
             pass
+
+
+SMALL = simplejpeg.encode_jpeg(np.zeros((64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        ([b"no image"], "Unknown image file format"),
+        ([SMALL], r"\[64,64,3\]"),
+        ([SMALL] * 16, r"\[16,64,64,3\]"),
+        ([SMALL[:300]], "JPEG"),
+    ],
+)
+def test_a_damaged_patch_reaches_the_caller_as_one_line(make_table: Make, images: list[bytes], reason: str) -> None:
+    stream = train_stream(with_images(make_table({("train", "a"): {0: 16}}), images), shuffle=None)
+    with pytest.raises(JobError, match="cannot be decoded: .*" + reason) as caught, original_errors(stream):
+        for _ in stream.dataset():
+            pass
+    message = str(caught.value)
+    assert message.endswith("; tile its slide again")
+    assert "\n" not in message
+    assert "node" not in message
 
 
 def test_a_pass_cannot_go_on_behind_its_end(written: WrittenTable) -> None:
