@@ -13,6 +13,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from cluster.errors import JobError, UsageError
+from cluster.lock import output_lock
+from cluster.storage import Store
 from preprocessing.recipe import Recipe
 from preprocessing.training_settings import Constant, Stage
 from tests.training.tiny_table import SLIDES, WINDOW, WrittenTable, tiny_recipe, write_table
@@ -110,6 +112,16 @@ def test_nothing_is_trained_where_the_output_cannot_be_written(written: WrittenT
     fit.assert_not_called()
     with pytest.raises(UsageError, match="a model is written to a local folder"):
         writable_folder("s3://bucket/model")
+
+
+def test_second_training_in_the_same_folder_is_refused(written: WrittenTable, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = output_lock(Store(str(writable_folder(str(out)))), "the first", "histospark train")
+    with first, mock.patch.object(job, "fit") as fit:
+        result = command(written.recipe, written, out, tmp_path)
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception).startswith(f"{out} is being written by histospark train of ")
+    fit.assert_not_called()
 
 
 def test_a_recipe_that_did_not_cut_the_patches_is_refused(written: WrittenTable, tmp_path: Path) -> None:
