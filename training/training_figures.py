@@ -89,7 +89,7 @@ def hardest_figure(patches: Sequence[HardPatch], classes: Sequence[str]) -> Figu
         cells = block.subplots(1, 2 * scales, squeeze=False)[0]
         for scale, (image, heatmap) in enumerate(zip(it.images, it.heatmaps, strict=True)):
             _picture(cells[2 * scale], image, f"scale {scale}")
-            _picture(cells[2 * scale + 1], image, "heatmap")
+            _picture(cells[2 * scale + 1], image, "heatmap" if heatmap.any() else "heatmap: empty")
             _overlay(cells[2 * scale + 1], heatmap, image.shape[0])
     return figure
 
@@ -120,5 +120,5 @@ def _overlay(axes: Axes, heatmap: NDArray[np.float32], side: int) -> None:
         share = heatmap / highest
         edges = (-0.5, side - 0.5, side - 0.5, -0.5)
         axes.imshow(
-            share, cmap="viridis", vmin=0, vmax=1, alpha=0.15 + 0.5 * share, extent=edges, interpolation="bilinear"
+            share, cmap="viridis", vmin=0, vmax=1, alpha=0.15 + 0.55 * share, extent=edges, interpolation="bilinear"
         )

@@ -129,10 +129,12 @@ def with_more(findings: Findings, robustness: Robustness, hardest: Hardest, clas
 def robustness_section(robustness: Robustness) -> Section:
     """The table of other stains, with the lowest value of each measure marked."""
     measures = list(robustness.unshifted)
-    worst = {measure: robustness.worst(measure)[0] for measure in measures}
+    found = {name: robustness.worst(name) for name in measures}
+    # Where nothing is worse than the patches as they are, nothing is marked.
+    worst = {name: shift for name, (shift, value) in found.items() if value < robustness.unshifted[name]}
     rows = [(AS_IT_IS.name, *(f"{value:.4f}" for value in robustness.unshifted.values()))]
     for shift, values in robustness.shifted:
-        cells = [f"{values[name]:.4f}{' (worst)' if worst[name] == shift else ''}" for name in measures]
+        cells = [f"{values[name]:.4f}{' (worst)' if worst.get(name) == shift else ''}" for name in measures]
         rows.append((shift.name, *cells))
     return Section(
         f"With other stains ({robustness.split})",
@@ -177,8 +179,8 @@ def _hardest(hardest: Hardest, classes: Sequence[str]) -> list[Drawing]:
             name=f"hardest_{label}",
             caption=f"The patches of {name} with the highest loss on {hardest.split}, each beside its Grad-CAM for the "
             f"class it was judged to be of ({layers}: the last map of the tower with at least 5 x 5 places, or the "
-            "largest). Yellow: what spoke most for that class; each heatmap is scaled by its own highest value, and "
-            "none is drawn where nothing spoke for it.",
+            "largest there is). Yellow: what spoke most for that class; each heatmap is scaled by its own maximum. "
+            "Empty: at that scale nothing spoke for it.",
             alt=f"{len(patches)} patches of {name} with their heatmaps; the table below lists them.",
             figure=hardest_figure(patches, classes),
             place="hardest",
