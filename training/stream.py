@@ -173,7 +173,8 @@ class SplitStream:
             raise
         except Exception as error:
             self.failure = JobError(
-                f"reading the split {self.split} of {self.table.uri} failed: {error}; see that all its files are there and whole, and start again"
+                f"reading the split {self.split} of {self.table.uri} failed: {error}; see that all its files are there "
+                "and whole, and start again"
             )
             raise self.failure from error
 
