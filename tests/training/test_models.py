@@ -136,15 +136,3 @@ def test_a_window_too_small_names_backbone_and_remedy() -> None:
         core_model(1, 64, settings("inception_v3"))
     with pytest.raises(UsageError, match=r"20 px, ResNet50 needs at least 32: tile again with a larger window$"):
         core_model(1, 20, settings("resnet50"))
-
-
-def test_the_core_may_be_built_in_mixed_precision() -> None:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        core = core_model(2, SMALL, settings("resnet50"))
-    finally:
-        keras.config.set_dtype_policy(before)
-    assert core.get_layer("centered_scale_0").compute_dtype == "float32"  # 16 bits would round pixels
-    assert core.get_layer("tower_0").layers[2].compute_dtype == "bfloat16"
-    assert core.output.dtype == "float32"
