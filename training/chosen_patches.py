@@ -7,6 +7,7 @@ The number of a row is its place among the labeled rows of the split, file by fi
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -36,8 +37,19 @@ class StoredPatch:
     encoded: tuple[bytes, ...]
 
     def decoded(self, window: int) -> tuple[NDArray[np.uint8], ...]:
-        """The (window, window, 3) pixels of each scale, as the stream decodes them."""
-        return tuple(_pixels(image, window) for image in self.encoded)
+        """The (window, window, 3) pixels in the middle of each scale, decoded as the stream does."""
+        return tuple(middle(_pixels(image), window) for image in self.encoded)
+
+
+def middle(images: Any, window: int) -> Any:
+    """Cut the margin off, which is stored for training alone.
+
+    Args:
+        images: (…, side, side, 3), a side of at least `window`.
+        window: side of what is left, pixels.
+    """
+    margin = (images.shape[-2] - window) // 2
+    return images[..., margin : margin + window, margin : margin + window, :]
 
 
 def patch_ids(table: PatchTable, split: str) -> NDArray[np.int64]:
@@ -90,6 +102,5 @@ def _read(table: PatchTable, file: PatchFile, columns: list[str]) -> NDArray[np.
         return np.asarray(pq.ParquetFile(opened).read(columns)[columns[0]])
 
 
-def _pixels(encoded: bytes, window: int) -> NDArray[np.uint8]:
-    pixels = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-    return tf.ensure_shape(pixels, (window, window, 3)).numpy()
+def _pixels(encoded: bytes) -> NDArray[np.uint8]:
+    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE").numpy()

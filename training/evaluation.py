@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import JobError
+from preprocessing.training_settings import EveryRow
+from training.chosen_patches import middle
 from training.slide_level import ScoredPatches
 from training.stream import SplitStream, original_errors
 from training.table import PatchFile
@@ -19,8 +21,8 @@ def split_predictions(model: keras.Model, stream: SplitStream) -> ScoredPatches:
     files, whose paths tell the slide of each row.
 
     Args:
-        model: a core model, of two classes or of more.
-        stream: the split; the rows that fill its last batch are left out.
+        model: a core model, of two classes or of more; it sees the middle of patches that are stored with a margin.
+        stream: the split; the rows that fill its last batch are left out, how it mixes and draws does not count.
 
     Returns:
         The labeled patches of the split, in the order of the files.
@@ -28,11 +30,12 @@ def split_predictions(model: keras.Model, stream: SplitStream) -> ScoredPatches:
     Raises:
         JobError: reading broke off, the rows did not come in the order of the files, or the model answers no number.
     """
-    ordered = replace(stream, shuffle=None, reader_workers=1)
+    ordered = replace(stream, shuffle=None, sampling=EveryRow(), reader_workers=1, epoch=0, first_batch=0)
     labels, probabilities = [], []
     with original_errors(ordered):
-        for images, label, weight in ordered.dataset():
+        for stored, label, weight in ordered.dataset():
             real = weight.numpy()[:, 0] > 0
+            images = {name: middle(pixels, model.input[name].shape[1]) for name, pixels in stored.items()}
             labels.append(label.numpy()[real, 0].astype(np.int32))
             probabilities.append(np.asarray(model.predict_on_batch(images), np.float32)[real])
     answers = np.concatenate(probabilities)

@@ -191,4 +191,4 @@ def _hardest(hardest: Hardest, classes: Sequence[str]) -> list[Drawing]:
 
 
 def _stream(table: PatchTable, split: str, recipe: Recipe) -> SplitStream:
-    return SplitStream(table, split, recipe.tiling.window, recipe.training.batch_size)
+    return SplitStream(table, split, recipe.tiling.stored_window, recipe.training.batch_size)
