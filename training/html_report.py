@@ -175,7 +175,7 @@ def _rates(table: PatchTable, recipe: Recipe) -> Iterator[str]:
 
 
 def _hardest_tables(hardest: Hardest, classes: Sequence[str]) -> list[tuple[str, Table]]:
-    columns = ("place", "slide", "x", "y", "judged", "probability of its class", "loss")
+    columns = ("place", "slide", "x", "y", "judged", "probability of its own class", "loss")
     found = []
     for label, name in enumerate(classes):
         rows = [

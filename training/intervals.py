@@ -236,7 +236,7 @@ def sample_note(slides: int, with_class: Sequence[int], classes: str) -> str:
         with_class: how many of them hold each class.
         classes: the same in words, with a place `{}` for each of these numbers.
     """
-    there = f"{slides} slides, {classes.format(*with_class)}"
+    there = f"{slides} slide{'s' if slides > 1 else ''}, {classes.format(*with_class)}"
     if min(with_class) < FEWEST:
         return f"no interval: {there}; at least {FEWEST} of each are needed"
     narrow = "; with so few slides they are somewhat too narrow" if min(with_class) < FEW else ""

@@ -98,9 +98,10 @@ def described(place: int, patch: HardPatch, classes: Sequence[str]) -> str:
     """Two short lines on a hard patch."""
     it = patch.patch
     name = it.slide_id if len(it.slide_id) <= 32 else f"{it.slide_id[:31]}…"
+    label, decided = _plain(classes[it.label]), _plain(classes[patch.decided])
     return (
-        f"{place}. {_plain(name)}, x {it.x}, y {it.y}\n{_plain(classes[it.label])}, judged "
-        f"{_plain(classes[patch.decided])}, given {patch.given:.4f}, loss {patch.loss:.2f}"
+        f"{place}. {_plain(name)}, x {it.x}, y {it.y}\n"
+        f"{label}, judged {decided}; P({label}) {patch.given:.4f}, loss {patch.loss:.2f}"
     )
 
 

@@ -90,7 +90,7 @@ def test_more_classes_have_a_probability_each(written: WrittenTable) -> None:
     three = keras.layers.Concatenate()([model.output, model.output * 2, 1 - model.output])
     stream = SplitStream(open_table(written.uri), "validation", WINDOW, 16)
     one = split_predictions(model, stream)
-    found = split_predictions(keras.Model(model.inputs, three), stream)
+    found = split_predictions(keras.Model(model.input, three), stream)
     expected = np.stack([one.probabilities, 2 * one.probabilities, 1 - one.probabilities], axis=1)
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
     assert found.slide_ids.tolist() == one.slide_ids.tolist()
