@@ -75,6 +75,8 @@ class TrueLesions:
     @cached_property
     def shapes(self) -> tuple["LesionShape", ...]:
         """Size and place of each lesion, in the order of its label. Memory: 9 bytes a pixel of the largest."""
+        if not self.labels.size:
+            return ()  # SciPy looks for the highest label
         boxes = enumerate(ndimage.find_objects(self.labels), 1)
         return tuple(_shape(self.labels[box] == label, self._corner(box), self.grid) for label, box in boxes)
 
