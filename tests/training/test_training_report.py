@@ -15,8 +15,10 @@ from tests.training.tiny_table import SLIDES, tiny_recipe, write_table
 from training.card import load_card
 from training.epochs import Epoch
 from training.evaluation import split_predictions
+from training.stain_shift import SHIFTS, Robustness
 from training.stream import SplitStream
 from training.table import open_table
+from training.training_figures import curves_figure, robustness_figure
 from training.training_report import TrainingReport, report_training
 
 EPOCHS = (
@@ -126,3 +128,29 @@ def test_a_model_of_three_classes_has_its_own_table_and_no_threshold(tmp_path: P
     assert "in situ" in page
     with pytest.raises(UsageError, match="has no threshold: its 3 classes are judged by the likeliest one"):
         _ = card.threshold
+
+
+def test_the_curves_show_the_epochs_and_where_stages_begin() -> None:
+    loss, auc = curves_figure(EPOCHS, best=2).axes
+    for axes, names in ((loss, ("loss", "validation_loss")), (auc, ("auc", "validation_auc"))):
+        train, validation, kept, stage = axes.get_lines()
+        assert train.get_xdata().tolist() == validation.get_xdata().tolist() == [1, 2, 3]
+        assert train.get_ydata().tolist() == [getattr(it, names[0]) for it in EPOCHS]
+        assert validation.get_ydata().tolist() == [getattr(it, names[1]) for it in EPOCHS]
+        assert kept.get_xdata() == [2, 2]
+        assert stage.get_xdata() == [2.5, 2.5]
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+
+
+def test_the_figure_of_other_stains_shows_every_measure_under_every_shift() -> None:
+    shifted = tuple((shift, {"auc": 0.9 - 0.01 * place}) for place, shift in enumerate(SHIFTS))
+    (axes,) = robustness_figure(Robustness("test", 10, 2, {"auc": 0.95}, shifted)).axes
+    line, points = axes.get_lines()
+    assert line.get_xdata() == [0.95, 0.95]
+    by_height = dict(zip(points.get_ydata().tolist(), points.get_xdata(), strict=True))
+    shown = [
+        (text.get_text(), by_height[place])
+        for text, place in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+    ]
+    assert shown == [("as it is", 0.95), *((shift.name, values["auc"]) for shift, values in shifted)]
