@@ -135,10 +135,21 @@ def training_model(core: keras.Model, recipe: Recipe) -> keras.Model:
 
     Args:
         core: see `core_model`.
-        recipe: bounds of the augmentation, and the seed.
+        recipe: bounds of the augmentation, the seed, and the margin that is stored around a patch's window.
+
+    Returns:
+        A model of stored patches, of which the core sees the window.
     """
-    inputs = {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in core.input.items()}
-    augmentation = PatchAugmentation(**recipe.training.augmentation.model_dump(), seed=recipe.seed, name="augmentation")
+    window = next(iter(core.input.values())).shape[1]
+    side = window + 2 * recipe.tiling.margin
+    inputs = {name: keras.Input((side, side, 3), name=name) for name in core.input}
+    augmentation = PatchAugmentation(
+        **recipe.training.augmentation.model_dump(),
+        window=window,
+        ratios=recipe.tiling.pixel_ratios,
+        seed=recipe.seed,
+        name="augmentation",
+    )
     changed = augmentation(list(inputs.values()))
     return keras.Model(inputs, core(dict(zip(inputs, changed, strict=True))), name="training")
 
