@@ -119,4 +119,4 @@ def _save(found: FoundRate, out: Path) -> None:
         for step, point in enumerate(found.points, 1):
             values = (point.rate, point.loss, point.smoothed_rate, point.smoothed_loss)
             writer.writerow((step, *(f"{value:.6g}" for value in values)))
-    rate_figure(found.points, found.steepest, found.cautious).savefig(out / FIGURE_FILE, dpi=150)
+    rate_figure(found.points, found.steepest, found.tenth).savefig(out / FIGURE_FILE, dpi=150)

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from training.rate_range import RangePoint
 
 
-def rate_figure(points: Sequence[RangePoint], steepest: float | None, cautious: float | None) -> Figure:
+def rate_figure(points: Sequence[RangePoint], steepest: float | None, tenth: float | None) -> Figure:
     """The loss over the rate, raw and smoothed, with a line at each suggestion.
 
     Args:
         points: the steps, in their order.
-        steepest, cautious: the suggestions, if any.
+        steepest, tenth: the suggestions, if any.
     """
     figure = Figure(figsize=(7, 4.4), layout="constrained")  # not pyplot, which looks for a display
     axes = figure.subplots()
@@ -21,8 +21,8 @@ def rate_figure(points: Sequence[RangePoint], steepest: float | None, cautious: 
     axes.plot(rates, losses, color="#0072B2", linewidth=2, label="smoothed")
     if steepest is not None:
         axes.axvline(steepest, color="#D55E00", linestyle=(0, (5, 2)), label=f"falls fastest: {steepest:.2g}")
-    if cautious is not None:
-        axes.axvline(cautious, color="#009E73", linestyle=(0, (1, 1)), label=f"a tenth of the lowest: {cautious:.2g}")
+    if tenth is not None:
+        axes.axvline(tenth, color="#009E73", linestyle=(0, (1, 1)), label=f"a tenth of the lowest loss's: {tenth:.2g}")
     if losses:
         # The explosion is a fact; drawn in full it would flatten all that came before it.
         low, start = min(losses), losses[0]

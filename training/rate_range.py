@@ -38,14 +38,19 @@ class FoundRate:
     Attributes:
         points: one per step, as far as the test went.
         steepest: the rate at which the smoothed loss falls fastest; None where it never falls.
-        cautious: a tenth of the rate at which the smoothed loss is lowest; None where it never falls.
-        remedy: what to write into the recipe, or what to do where there is no suggestion; for people.
+        tenth: a tenth of the rate at which the smoothed loss is lowest; None where it never falls.
+        remedy: the option that sets `suggested`, or what to do where there is none; for people.
     """
 
     points: tuple[RangePoint, ...]
     steepest: float | None
-    cautious: float | None
+    tenth: float | None
     remedy: str
+
+    @property
+    def suggested(self) -> float | None:
+        """The lower of the two."""
+        return None if self.steepest is None or self.tenth is None else min(self.steepest, self.tenth)
 
 
 def exploded(losses: Sequence[float]) -> bool:
@@ -87,8 +92,8 @@ def judge(points: Sequence[RangePoint], stages: Sequence[Stage]) -> FoundRate:
             "batches, or train more layers"
         )
         return FoundRate(tuple(points), None, None, remedy)
-    steepest, cautious = min(falls)[1], settled[lowest].smoothed_rate / 10
-    return FoundRate(tuple(points), steepest, cautious, override(stages, steepest))
+    steepest, tenth = min(falls)[1], settled[lowest].smoothed_rate / 10
+    return FoundRate(tuple(points), steepest, tenth, override(stages, min(steepest, tenth)))
 
 
 def override(stages: Sequence[Stage], rate: float) -> str:

@@ -64,17 +64,16 @@ def slow_trial(written: WrittenTable, rate: float) -> tuple[float, float]:
 def test_the_suggestions_lie_between_rates_that_learn_nothing_and_rates_that_explode(
     written: WrittenTable, found: tuple[FoundRate, Path]
 ) -> None:
-    steepest, cautious = found[0].steepest, found[0].cautious
-    assert steepest is not None
-    assert cautious is not None
-    trials = {rate: slow_trial(written, rate) for rate in (1e-6, cautious, steepest, 10.0)}
-    print(f"steepest {steepest:.3g}, cautious {cautious:.3g}; first and last loss by rate: {trials}")
+    suggested = found[0].suggested
+    assert suggested is not None
+    trials = {rate: slow_trial(written, rate) for rate in (1e-6, suggested, 10.0)}
+    print(f"first and last loss by rate: {trials}")
     first, last = trials[1e-6]
     assert last > 0.97 * first
     assert not trials[10.0][1] < 1.5 * first  # or no number at all
-    for rate in (steepest, cautious):
-        assert 1e-6 < rate < 10
-        assert trials[rate][1] < 0.8 * first
+    assert trials[suggested][1] < 0.8 * first
+    assert all(rate is not None and 1e-6 < rate < 10 for rate in (found[0].steepest, found[0].tenth))
+    assert f"value: {suggested:.2g}" in found[0].remedy
 
 
 def test_every_step_stands_in_the_table_and_the_figure_is_drawn(found: tuple[FoundRate, Path]) -> None:
@@ -125,13 +124,14 @@ def test_the_steepest_descent_of_a_drawn_curve_is_found() -> None:
     result = judged(curve)
     assert result.steepest is not None
     assert 10**-3.5 < result.steepest < 10**-2.5
-    assert result.cautious is not None
-    assert 1e-3 < result.cautious < 0.3
+    assert result.tenth is not None
+    assert 1e-3 < result.tenth < 0.3
+    assert result.suggested == result.steepest
 
 
 def test_a_loss_that_never_falls_gives_no_suggestion_and_says_what_to_do() -> None:
     result = judged([1 + 0.01 * step for step in range(60)])
-    assert (result.steepest, result.cautious) == (None, None)
+    assert (result.steepest, result.tenth, result.suggested) == (None, None, None)
     assert result.remedy.startswith("the loss never fell")
     assert judged([1.0, 0.9]).steepest is None
     assert judged([]).steepest is None
