@@ -1,80 +1,55 @@
-"""`histospark evaluate`: predictions against the annotations beside the slides, window by window."""
+"""`histospark evaluate`: predictions against the annotations beside the slides: windows, lesions and whole slides."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from cluster.errors import ExitCode, UsageError
 from cluster.storage import Store
-from inference.assemble import read_predictions
-from inference.predict import PREDICTIONS, prediction_recipe
+from inference.judged_lesions import JudgedSlide, judged_lesions, lesions_of
+from inference.judged_windows import JudgedWindows, judged_windows
+from inference.lesion_findings import TRUE_LESIONS, LesionEvaluation, evaluate_lesions, lesions_csv, with_lesions
+from inference.predict import prediction_recipe
+from inference.run_output import AMISS, LeftOut, SlideOutput, read_run
+from preprocessing.errors import MissingMppError, SlideError
 from preprocessing.inventory import SlideEntry, inventory
-from preprocessing.label_rule import label_windows
-from preprocessing.labels import Truth, open_truth
-from preprocessing.readers.opening import read_info
 from preprocessing.recipe import Recipe
-from preprocessing.scales import resolve_scales, slide_mpp
 from training.card import ModelCard
+from training.findings import save_findings
 from training.metrics import BinaryMetrics
-from training.report import judge, save_report
+from training.report import Judged, binary_findings, judge
 
 POOLED = "all slides"
 
+log = logging.getLogger("histospark.evaluate")
 
-@dataclass(frozen=True)
-class JudgedSlide:
-    """The predictions of one slide beside the truth.
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What predictions are worth.
 
     Attributes:
-        slide_id: name of the slide.
-        labels: (n,) bool, of any class by the recipe's rule.
-        probabilities: (n,) float32.
+        name: of the recipe.
+        windows: over the windows of all slides (`POOLED`), and of each slide with windows of both classes.
+        window_slides: how many slides have windows beside known truth.
+        lesions: over lesions and slides.
     """
 
-    slide_id: str
-    labels: NDArray[np.bool_]
-    probabilities: NDArray[np.float32]
+    name: str
+    windows: dict[str, Judged]
+    window_slides: int
+    lesions: LesionEvaluation
 
-
-def judged_slides(predictions: Store, entries: Sequence[SlideEntry], recipe: Recipe) -> Iterator[JudgedSlide]:
-    """Label the predictions of every slide whose truth is known.
-
-    Args:
-        predictions: output folder of `infer`.
-        entries: slides; those without predictions or without known truth are passed over.
-        recipe: from `prediction_recipe`.
-
-    Yields:
-        One slide at a time. Memory: its predictions, and a block of its annotation.
-    """
-    tiling = recipe.tiling
-    for entry in entries:
-        folder = f"{PREDICTIONS}/slide_id={entry.slide_id}"
-        if not predictions.exists(folder):
-            continue
-        info = read_info(entry.path)
-        mpp, _ = slide_mpp(info, entry.mpp, tiling)
-        downsample = resolve_scales(info, mpp, tiling)[0].downsample
-        with open_truth(entry, info, downsample, tiling.labels) as truth:
-            if truth is None:
-                continue
-            xy, probabilities = read_predictions(predictions, folder)
-            origins = np.rint(xy / downsample).astype(np.int32)
-            yield JudgedSlide(entry.slide_id, _labels(truth, origins, recipe), probabilities)
-
-
-def _labels(truth: Truth, origins: NDArray[np.int32], recipe: Recipe) -> NDArray[np.bool_]:
-    labels = np.zeros(len(origins), bool)
-    block_of, members = np.unique(origins // recipe.tiling.block, axis=0, return_inverse=True)
-    for block in range(len(block_of)):
-        mine = np.flatnonzero(members.ravel() == block)
-        labels[mine] = label_windows(truth, origins[mine], recipe.tiling).label > 0
-    return labels
+    @property
+    def exit_code(self) -> ExitCode:
+        """Not good where slides that should have been judged could not be."""
+        amiss = any(it.why in AMISS for it in self.lesions.left_out)
+        return ExitCode.SOME_SLIDES_FAILED if amiss else ExitCode.GOOD
 
 
 def saved_recipe(predictions: Store) -> Recipe:
@@ -88,47 +63,136 @@ def saved_recipe(predictions: Store) -> Recipe:
     return Recipe.model_validate(yaml.safe_load(predictions.read_bytes("recipe.yaml")))
 
 
-def evaluate_predictions(predictions: str, entries: Sequence[SlideEntry], out: Path) -> tuple[BinaryMetrics, str]:
-    """Compare predictions with the truth and write `metrics.md`, `metrics.json` and `roc.png`.
+def evaluate_run(
+    predictions: str, entries: Sequence[SlideEntry], leave_out: Sequence[str] = (), mpp: float | None = None
+) -> Evaluation:
+    """Judge what `infer` made of some slides.
 
-    The threshold is the one that training chose on its validation slides.
+    The threshold for windows is the one that training chose on its validation slides. A slide that cannot be judged is
+    named in `lesions.left_out`, and the others go on.
 
     Args:
         predictions: output folder of `infer`, with its `recipe.yaml` and `model.json`.
         entries: of the inventory.
-        out: folder for the report.
+        leave_out: patterns (shell style) of slide ids that do not count.
+        mpp: micrometers per level-0 pixel by which lesions are measured on all slides, None for each slide's own.
 
     Returns:
-        The metrics over all slides, and the table as Markdown.
+        Slides are judged one at a time. Memory: 5 bytes a window of all slides, what `read_run` reads, and the
+        evaluation mask of one slide (see `true_lesions`).
 
     Raises:
-        UsageError: no predictions there, or no slide with both classes.
+        UsageError: no or mixed predictions there, or no slide with windows of both classes.
     """
     store = Store(predictions)
     recipe = prediction_recipe(saved_recipe(store))
-    threshold = ModelCard.model_validate_json(store.read_bytes("model.json")).metrics["validation"].threshold
-    slides = list(judged_slides(store, entries, recipe))
-    labels = np.concatenate([slide.labels for slide in slides] or [np.zeros(0, bool)])
+    card = ModelCard.model_validate_json(store.read_bytes("model.json"))
+    run = read_run(store, entries, card.model_id, leave_out)
+    windows, slides, left_out = _judge_slides(store, run.done, recipe, mpp)
+    of_windows = _window_sets(windows, card.metrics["validation"].threshold)
+    named = [_with_its_lesions(it, run.failed, recipe, mpp) for it in run.left_out]
+    lesions = evaluate_lesions(slides, [*named, *left_out], recipe.seed)
+    return Evaluation(recipe.name, of_windows, len(windows), lesions)
+
+
+def save_evaluation(found: Evaluation, out: Path) -> str:
+    """Write `metrics.md`, `metrics.json`, `slides.csv`, `true_lesions.csv` and the figures.
+
+    Args:
+        found: from `evaluate_run`.
+        out: folder for the report; made where it is not there.
+
+    Returns:
+        The tables as Markdown.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    of_windows = binary_findings(f"{found.name}: windows of {found.window_slides} slides", found.windows)
+    findings = with_lesions(of_windows, found.lesions, f"{found.name}: {len(found.lesions.slides)} slides")
+    (out / TRUE_LESIONS).write_text(lesions_csv(found.lesions.slides), encoding="utf-8")
+    return save_findings(out, findings)
+
+
+def evaluate_predictions(predictions: str, entries: Sequence[SlideEntry], out: Path) -> tuple[BinaryMetrics, str]:
+    """`evaluate_run` and `save_evaluation` in one.
+
+    Returns:
+        The metrics over the windows of all slides, and the tables as Markdown.
+    """
+    found = evaluate_run(predictions, entries)
+    return found.windows[POOLED].metrics, save_evaluation(found, out)
+
+
+def _judge_slides(
+    store: Store, outputs: Sequence[SlideOutput], recipe: Recipe, mpp: float | None
+) -> tuple[list[JudgedWindows], list[JudgedSlide], list[LeftOut]]:
+    """Windows and lesions of every slide, and the slides that have none to judge."""
+    windows, slides, left_out = [], [], []
+    for output in outputs:
+        slide_id = output.entry.slide_id
+        try:
+            of_windows = judged_windows(store, output.entry, recipe)
+            if of_windows is not None:
+                windows.append(of_windows)
+            slide = judged_lesions(output, recipe.tiling, mpp)
+        except MissingMppError as error:
+            left_out.append(LeftOut(slide_id, "no mpp", str(error)))
+        except SlideError as error:
+            log.warning("%s cannot be judged: %s", slide_id, error)
+            left_out.append(LeftOut(slide_id, "unreadable", str(error)))
+        else:
+            if slide is None:
+                left_out.append(LeftOut(slide_id, "no truth", "neither annotated nor known to be normal"))
+            else:
+                slides.append(slide)
+    return windows, slides, left_out
+
+
+def _window_sets(windows: Sequence[JudgedWindows], threshold: float) -> dict[str, Judged]:
+    labels = np.concatenate([slide.labels for slide in windows] or [np.zeros(0, bool)])
     if labels.all() or not labels.any():
         raise UsageError("the predicted slides do not show both classes; give slides with annotations beside them")
-    pooled = judge(labels, np.concatenate([slide.probabilities for slide in slides]), threshold)
+    pooled = judge(labels, np.concatenate([slide.probabilities for slide in windows]), threshold)
     single = {
         slide.slide_id: judge(slide.labels, slide.probabilities, threshold)
-        for slide in slides
+        for slide in windows
         if slide.labels.any() and not slide.labels.all()
     }
-    out.mkdir(parents=True, exist_ok=True)
-    title = f"{recipe.name}: windows of {len(slides)} slides"
-    return pooled.metrics, save_report(out, title, {POOLED: pooled, **single})
+    return {POOLED: pooled, **single}
+
+
+def _with_its_lesions(it: LeftOut, failed: Sequence[SlideEntry], recipe: Recipe, mpp: float | None) -> LeftOut:
+    """A failed slide, told with the lesions it is known to hold: they are what the numbers do not speak of."""
+    entry = next((entry for entry in failed if entry.slide_id == it.slide_id), None)
+    if entry is None:
+        return it
+    try:
+        lesions = lesions_of(entry, recipe.tiling, mpp)
+    except SlideError:
+        return it  # the slide that infer could not read
+    count = 0 if lesions is None else sum(not shape.isolated for shape in lesions.shapes)
+    return LeftOut(it.slide_id, it.why, f"{it.reason}; it holds {count} lesions that count") if count else it
 
 
 @click.command()
 @click.option("--predictions", required=True, help="Output folder of infer (URI).")
 @click.option("--slides", required=True, help="Folder, glob, slide, or manifest, with the annotations beside.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
-def evaluate(predictions: str, slides: str, out: Path) -> ExitCode:
-    """Compare predictions with annotations: metric table and ROC curve in OUT."""
+@click.option(
+    "--leave-out",
+    multiple=True,
+    metavar="PATTERN",
+    help="Slides that do not count, shell style, repeatable; for CAMELYON16 [Tt]est_049 and [Tt]est_114.",
+)
+@click.option(
+    "--mpp",
+    type=click.FloatRange(0, 1000, min_open=True),
+    default=None,
+    help="Micrometers per level-0 pixel by which lesions are measured on all slides; default: each slide's own. "
+    "CAMELYON16's program takes 0.243.",
+)
+def evaluate(predictions: str, slides: str, out: Path, leave_out: tuple[str, ...], mpp: float | None) -> ExitCode:
+    """Compare predictions with annotations: windows, lesions (FROC) and slides (ROC), tables and curves in OUT."""
     recipe = saved_recipe(Store(predictions))
-    _, table = evaluate_predictions(predictions, inventory(slides, recipe.tiling, recipe.seed), out)
-    click.echo(table)
-    return ExitCode.GOOD
+    found = evaluate_run(predictions, inventory(slides, recipe.tiling, recipe.seed), leave_out, mpp)
+    click.echo(save_evaluation(found, out))
+    return found.exit_code
