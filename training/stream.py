@@ -1,5 +1,6 @@
 """The patch table as a tf.data stream: petastorm reads, NumPy mixes, TensorFlow decodes."""
 
+import ctypes
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -177,6 +178,8 @@ class SplitStream:
                 "and whole, and start again"
             )
             raise self.failure from error
+        finally:
+            _give_back_memory()
 
     def _decoded(self, encoded: tf.Tensor) -> tf.Tensor:
         # A batch as one element, with an operation for each of its patches, takes a fifth less CPU time than an
@@ -187,6 +190,13 @@ class SplitStream:
         ]
         shape = (self.batch_size, self.window, self.window, 3)
         return tf.ensure_shape(tf.stack(patches, name=_DECODE), shape, name=_DECODE)
+
+
+def _give_back_memory() -> None:
+    """Return to the system what is free: glibc keeps up to 40 MB of small pieces from the threads of each pass."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+    if trim is not None:
+        trim(0)
 
 
 @contextmanager
