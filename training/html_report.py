@@ -31,7 +31,8 @@ from training.table import PatchTable
 
 TEMPLATE: Final = "report.html.j2"
 _LARGEST_PNG: Final = 200_000  # bytes; what is larger holds photographs, which JPEG keeps smaller
-_QUALITY: Final = 88
+_PHOTOGRAPHS: Final = 2_500_000  # bytes that all hardest patches may take together, so that the page stays small
+_QUALITIES: Final = (88, 75, 60, 45, 30)
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,32 @@ def save_html(
 
 def _pictures(folder: Path, drawings: Sequence[Drawing]) -> dict[str, list[Picture]]:
     found: dict[str, list[Picture]] = {"metrics": [], "training": [], "stains": [], "hardest": []}
+    largest = _PHOTOGRAPHS // max(sum(drawing.place == "hardest" for drawing in drawings), 1)
     for drawing in drawings:
-        found[drawing.place].append(_picture(folder / f"{drawing.name}.png", drawing))
+        found[drawing.place].append(_picture(folder / f"{drawing.name}.png", drawing, largest))
     return found
 
 
-def _picture(path: Path, drawing: Drawing) -> Picture:
+def _picture(path: Path, drawing: Drawing, largest: int) -> Picture:
     content, kind = path.read_bytes(), "png"
     with Image.open(path) as image:
         width, height = image.size
         if len(content) > _LARGEST_PNG:
-            smaller = io.BytesIO()
-            image.convert("RGB").save(smaller, "JPEG", quality=_QUALITY, optimize=True)
-            content, kind = smaller.getvalue(), "jpeg"
+            content, kind = _as_jpeg(image.convert("RGB"), largest), "jpeg"
     data = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return Picture(data, drawing.caption, drawing.alt, width, height)
+
+
+def _as_jpeg(image: Image.Image, largest: int) -> bytes:
+    """The image at the best of `_QUALITIES` that takes at most so many bytes, or at the last of them."""
+    content = b""
+    for quality in _QUALITIES:
+        written = io.BytesIO()
+        image.save(written, "JPEG", quality=quality, optimize=True)
+        content = written.getvalue()
+        if len(content) <= largest:
+            break
+    return content
 
 
 def _csv_table(text: str) -> Table:

@@ -25,9 +25,10 @@ def metric_sections(sets: Mapping[str, BinaryMetrics], evidence: Mapping[str, Ev
         return (Section(None, Table(columns, tuple(_metric_rows(sets, evidence)))),)
     rows = (*_metric_rows(sets, evidence), *_evidence_rows(sets, evidence))
     target = next(iter(evidence.values())).target_sensitivity
-    explained = (
-        f"The threshold has the largest Youden index on validation. In brackets: {COVERAGE:.0%} intervals over slides."
+    brackets = (
+        f" In brackets: {COVERAGE:.0%} intervals over slides." if any(it.intervals for it in evidence.values()) else ""
     )
+    explained = f"The threshold has the largest Youden index on validation.{brackets}"
     second = f"At the highest threshold with a sensitivity of at least {target:g} on validation"
     return (
         Section(None, Table(columns, rows), explained),

@@ -134,14 +134,13 @@ def chosen_rows(table: PatchTable, split: str, patches: int = PATCHES) -> NDArra
         Rising numbers, see `chosen_patches`.
     """
     files = table.labeled(split)
-    groups = np.repeat(
-        [f"{file.partition.slide_id}/{file.partition.label}" for file in files], [it.rows for it in files]
-    )
-    names, group_of = np.unique(groups, return_inverse=True)
+    keys = sorted({(file.partition.slide_id, file.partition.label) for file in files})
+    group_of_file = [keys.index((file.partition.slide_id, file.partition.label)) for file in files]
+    group_of = np.repeat(np.array(group_of_file, np.int64), [file.rows for file in files])
     order = np.lexsort((patch_ids(table, split), group_of))
-    starts = np.searchsorted(group_of[order], np.arange(len(names)))
+    starts = np.searchsorted(group_of[order], np.arange(len(keys)))
     rank = np.arange(len(order)) - starts[group_of[order]]
-    return np.sort(order[rank < max(patches // len(names), FEWEST_OF_SLIDE)])
+    return np.sort(order[rank < max(patches // len(keys), FEWEST_OF_SLIDE)])
 
 
 @dataclass(frozen=True)

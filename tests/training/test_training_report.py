@@ -15,6 +15,7 @@ from tests.training.tiny_table import SLIDES, tiny_recipe, write_table
 from training.card import load_card
 from training.epochs import Epoch
 from training.evaluation import split_predictions
+from training.html_report import _as_jpeg
 from training.stain_shift import SHIFTS, Robustness
 from training.stream import SplitStream
 from training.table import open_table
@@ -154,3 +155,9 @@ def test_the_figure_of_other_stains_shows_every_measure_under_every_shift() -> N
         for text, place in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
     ]
     assert shown == [("as it is", 0.95), *((shift.name, values["auc"]) for shift, values in shifted)]
+
+
+def test_photographs_get_smaller_the_more_classes_there_are() -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (400, 400, 3)).astype(np.uint8))
+    sizes = [len(_as_jpeg(noise, largest)) for largest in (10**7, 120_000, 10)]
+    assert sizes[0] > 120_000 > sizes[1] > sizes[2] > 1000
