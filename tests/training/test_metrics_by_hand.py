@@ -6,12 +6,15 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from cluster.errors import UsageError
 from tests.training.tiny_table import WrittenTable
 from training.card import DataCard, ModelCard, installed_versions, load_card, model_id
+from training.class_metrics import class_metrics
 from training.metrics import (
     Confusion,
     Thresholds,
@@ -158,3 +161,17 @@ def test_metrics_report_and_card_load_without_tensorflow() -> None:
         "assert not {'tensorflow', 'keras', 'matplotlib.pyplot'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_card_has_the_table_of_two_classes_or_of_more(written: WrittenTable, tmp_path: Path) -> None:
+    card = written_card(written, tmp_path / "model.keras")
+    assert card.threshold == 0.6
+    more = class_metrics(np.array([0, 1, 2], np.int32), np.eye(3), ("normal", "in situ", "invasive"))
+    fields = {name: getattr(card, name) for name in ModelCard.model_fields}
+    three = ModelCard(**{**fields, "metrics": {}, "class_metrics": {"validation": more}})
+    assert ModelCard.model_validate_json(three.model_dump_json()) == three
+    with pytest.raises(UsageError, match=f"{card.model_id} has no threshold"):
+        _ = three.threshold
+    for both in ({}, card.metrics):
+        with pytest.raises(ValidationError, match="either `metrics`"):
+            ModelCard(**{**fields, "metrics": both, "class_metrics": three.class_metrics if both else {}})
