@@ -13,7 +13,10 @@ from preprocessing.training_settings import OneCycle
 from training.callbacks import Checkpoints, GoOn, History, KeepBest, Lines, StopAtNan, on_terminal
 from training.checkpoint import Checkpoint, CheckpointFolder
 from training.epochs import Epoch, Position, best_epoch
+from training.losses import class_weights
+from training.models import number_of_classes
 from training.optimizers import MomentumCycle
+from training.precision import StopAtVanishedScale
 from training.room import check_room
 from training.schedules import momentum_schedule
 from training.stages import Leg, compile_stage, legs
@@ -125,10 +128,12 @@ def _train_stage(
     if len(begun.epochs) >= leg.last_epoch:
         return
     steps = leg.stage.epochs * train.steps
-    rate = compile_stage(model, core, leg.stage, training, steps)
+    rows: dict[int | None, int] = {label: round(rows) for label, rows in train.rows_per_label().items()}
+    weights = class_weights(training.class_weights, rows, number_of_classes(core))
+    rate = compile_stage(model, core, leg.stage, training, steps, weights)
     if leg.of > 1:
         click.echo(f"stage {leg.number}/{leg.of}: {_described(core, leg)}")
-    own: list[keras.callbacks.Callback] = [StopAtNan(leg, rate, train)]
+    own: list[keras.callbacks.Callback] = [StopAtNan(leg, rate, train), StopAtVanishedScale()]
     if isinstance(leg.stage.rate, OneCycle):
         own.append(MomentumCycle(momentum_schedule(leg.stage.rate, steps)))
     if found and (len(begun.epochs), begun.batches) > (leg.first_epoch, 0):

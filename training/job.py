@@ -15,6 +15,7 @@ from cluster.storage import Store
 from preprocessing.hashing import stable_hash
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
+from preprocessing.training_settings import EveryRow
 from training.card import DataCard, ModelCard, installed_versions, model_id
 from training.completeness import check_complete
 from training.epochs import Epoch
@@ -22,6 +23,7 @@ from training.evaluation import split_predictions
 from training.fit import MODEL_FILE, checkpoints_of, fit
 from training.metrics import BinaryMetrics, choose_thresholds
 from training.models import core_model, training_model
+from training.precision import plain_twin
 from training.report import Judged, judge_split, save_report
 from training.stages import check_stages
 from training.strategy import mirrored
@@ -79,7 +81,7 @@ def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> T
     """
     table = open_table(patches_uri)
     check_recipe(table, recipe)
-    check_trainable(table)
+    check_trainable(table, len(recipe.classes))
     check_complete(table)
     folder = writable_folder(out)
     with output_lock(Store(str(folder)), uuid.uuid4().hex, "histospark train"):
@@ -100,14 +102,14 @@ def train_core(recipe: Recipe, table: PatchTable, folder: Path, replicas: int) -
     training, shuffle = recipe.training, Shuffle(recipe.seed, recipe.training.shuffle_rows)
     streams = _stream(table, "train", recipe, shuffle), _stream(table, "validation", recipe, None)
     checkpoints_of(*streams, training, folder).refuse_other()
-    strategy = mirrored(replicas, training.batch_size)
+    strategy = mirrored(replicas, training.batch_size, training.xla)
     keras.utils.set_random_seed(stable_hash("weights", recipe.seed) % 2**31)
     with strategy.scope():
-        core = core_model(len(recipe.tiling.scales), recipe.tiling.window, training)
+        core = core_model(len(recipe.tiling.scales), recipe.tiling.window, training, len(recipe.classes))
         model = training_model(core, recipe)
     check_stages(core, training)
     save_recipe(recipe, str(folder))
-    return fit(model, core, *streams, training, folder)
+    return fit(model, core, *streams, training, folder, plain_twin(core))
 
 
 def evaluate(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, Judged]:
@@ -156,7 +158,14 @@ def writable_folder(out: str) -> Path:
 
 
 def _stream(table: PatchTable, split: str, recipe: Recipe, shuffle: Shuffle | None) -> SplitStream:
+    """A split as it is trained on where there is a `shuffle`, else each of its rows in order."""
     training = recipe.training
     return SplitStream(
-        table, split, recipe.tiling.window, training.batch_size, training.reader_workers, shuffle=shuffle
+        table,
+        split,
+        recipe.tiling.stored_window,
+        training.batch_size,
+        training.reader_workers,
+        shuffle=shuffle,
+        sampling=EveryRow() if shuffle is None else training.sampling,
     )
