@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -254,21 +254,60 @@ def test_pixels_and_labels_arrive_as_they_were_written(written: WrittenTable) ->
         assert labels.numpy()[place, 0] == rows[place][2]
 
 
-def test_a_reader_left_half_way_lets_go_of_what_it_read(written: WrittenTable) -> None:
-    pools = []
+@pytest.fixture
+def pools() -> Iterator[list[row_loss.WholeEpochPool]]:
+    """The pools that the test opens."""
+    noted: list[row_loss.WholeEpochPool] = []
 
     class Noted(row_loss.WholeEpochPool):
         def __init__(self, *args: object, **settings: object) -> None:
             super().__init__(*args, **settings)
-            pools.append(self)
+            noted.append(self)
 
     with mock.patch.object(row_loss, "WholeEpochPool", Noted):
-        rows = train_stream(open_table(written.uri), shuffle=None).encoded()
-        next(rows)
-        rows.close()
+        yield noted
+
+
+Pools = list[row_loss.WholeEpochPool]
+
+
+def test_a_reader_left_half_way_lets_go_of_what_it_read(written: WrittenTable, pools: Pools) -> None:
+    rows = train_stream(open_table(written.uri), shuffle=None).encoded()
+    next(rows)
+    rows.close()
     (pool,) = pools
     assert pool.results_qsize() == 0
     assert not any(worker.is_alive() for worker in pool._workers)
+
+
+def test_a_reader_left_half_way_ends_where_its_thread_has_failed_and_waits(written: WrittenTable, pools: Pools) -> None:
+    table = open_table(written.uri)
+    first, second, *rest = table.labeled("train")
+    assert len(first.row_groups) == 3
+    gone = replace(second, path=second.path.replace("part-0", "part-9"))
+    rows = train_stream(replace(table, files=(first, gone, *rest)), shuffle=None).encoded()
+    next(rows)
+    while pools[0].results_qsize() < 5:  # three groups are read, the fourth has failed
+        time.sleep(0.01)
+    leaving = threading.Thread(target=rows.close, daemon=True)
+    leaving.start()
+    leaving.join(30)
+    assert not leaving.is_alive()
+
+
+def test_a_reader_that_waits_takes_no_processor(written: WrittenTable, pools: Pools) -> None:
+    rows = train_stream(open_table(written.uri), shuffle=None).encoded()
+    next(rows)
+    (pool,) = pools
+    with mock.patch.object(pool._results_queues[0], "put", wraps=pool._results_queues[0].put) as put:
+        while not put.call_count:  # it waits for room
+            time.sleep(0.01)
+        put.reset_mock()
+        started = time.monotonic()
+        time.sleep(0.5)
+        tries, seconds = put.call_count, time.monotonic() - started
+    assert tries <= 20 * seconds + 1  # petastorm: 1000 a second
+    rows.close()
 
 
 def test_reading_prints_nothing(written: WrittenTable, capfd: pytest.CaptureFixture[str]) -> None:
