@@ -170,7 +170,7 @@ def _with_its_lesions(it: LeftOut, failed: Sequence[SlideEntry], recipe: Recipe,
     except SlideError:
         return it  # the slide that infer could not read
     count = 0 if lesions is None else sum(not shape.isolated for shape in lesions.shapes)
-    return LeftOut(it.slide_id, it.why, f"{it.reason}; it holds {count} lesions that count") if count else it
+    return LeftOut(it.slide_id, it.why, f"{it.reason}; lesions it holds: {count}") if count else it
 
 
 @click.command()

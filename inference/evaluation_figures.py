@@ -71,9 +71,8 @@ def _operating_points(axes: Axes, curve: FrocCurve, found: Froc) -> None:
         axes.vlines(RATES, low, high, color=_BLUE, linewidth=1.2, label=f"{COVERAGE:.0%} interval over slides")
     axes.plot(RATES, heights, "o", color=_BLUE)
     for rate, height in zip(RATES, heights, strict=True):
-        below = height > 0.9
-        offset = (4, -12 if below else 6)
-        axes.annotate(f"{height:.2f}", (rate, height), offset, textcoords="offset points", fontsize=8)
+        place, side = ((5, -12), "left") if height > 0.9 else ((-5, 6), "right")  # where the curve is not
+        axes.annotate(f"{height:.2f}", (rate, height), place, textcoords="offset points", fontsize=8, ha=side)
 
 
 def _score(found: Froc) -> str:

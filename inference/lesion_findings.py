@@ -129,13 +129,13 @@ def _sections(found: LesionEvaluation) -> tuple[Section, ...]:
 
 
 def _notes(found: LesionEvaluation) -> tuple[str, ...]:
-    notes = [found.froc.note, found.roc.note]
+    notes = [f"Lesions: {found.froc.note}", f"Slides: {found.roc.note}"]
     empty = [slide.slide_id for slide in found.slides if slide.empty]
     if empty:
         notes.append(f"No tissue was found on {', '.join(empty)}; such a slide counts with score 0 and no detection")
     failed = sum(it.why == "failed" for it in found.left_out)
     if failed:
-        notes.append(f"{failed} slides failed in infer; they are in no number, neither as found nor as missed")
+        notes.append(f"Slides that failed in infer: {failed}; they are in no number, neither as found nor as missed")
     return tuple(notes)
 
 
