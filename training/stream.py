@@ -18,9 +18,8 @@ from training.sampling import Read, every_row, planned, rows_of_pass, rows_per_l
 from training.table import PatchFile, PatchTable
 
 _DECODE: Final = "decode_patches"  # name of the operations that fail at a damaged patch
-_WHERE: Final = re.compile(
-    r"^\{\{.*?\}\} (Error in user-defined .*?Iterator::\S+: )?"
-)  # what TensorFlow says before why
+# What TensorFlow says before it says why.
+_WHERE: Final = re.compile(r"^\{\{.*?\}\} (Error in user-defined .*?Iterator::\S+: )?")
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class SplitStream:
     """One split of a patch table, a pass at a time.
 
     Memory: at most `shuffle.rows` encoded rows, up to five row groups (256 rows each) per reader thread, two decoded
-    batches and one for each core. Only the list of files grows with the table, and a plan of about 200 bytes for each
+    batches and one for each core. Only the list of files grows with the table, and a plan of about 300 bytes for each
     row group of the pass.
 
     Attributes:
