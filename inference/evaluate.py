@@ -82,12 +82,15 @@ def evaluate_run(
         evaluation mask of one slide (see `true_lesions`).
 
     Raises:
-        UsageError: no or mixed predictions there, or no slide with windows of both classes.
+        UsageError: no or mixed predictions there, or the windows are of one class.
     """
     store = Store(predictions)
     recipe = prediction_recipe(saved_recipe(store))
     card = ModelCard.model_validate_json(store.read_bytes("model.json"))
     run = read_run(store, entries, card.model_id, leave_out)
+    if not run.done:
+        first = run.left_out[0]
+        raise UsageError(f"no slide to evaluate in {predictions}: {first.slide_id}: {first.reason}")
     windows, slides, left_out = _judge_slides(store, run.done, recipe, mpp)
     of_windows = _window_sets(windows, card.metrics["validation"].threshold)
     named = [_with_its_lesions(it, run.failed, recipe, mpp) for it in run.left_out]

@@ -19,6 +19,7 @@ from inference.job import inference_id
 from preprocessing import ledger
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.ledger import Outcome
+from tests.conftest import ROOT
 from tests.inference.conftest import GOOD, Run
 from tests.inference.slow_camelyon16 import SlowSlide, slow_curve, slow_froc, slow_sensitivity, slow_slide
 
@@ -111,12 +112,25 @@ def test_report_has_a_line_per_slide_and_per_lesion_and_the_figures(finished: Ru
             assert min(plot.size) > 300
 
 
+@pytest.mark.parametrize("name", ["slides.csv", "true_lesions.csv"])
+def test_tables_have_the_columns_of_the_page(finished: Run, tmp_path: Path, name: str) -> None:
+    save_evaluation(evaluate_run(str(finished.out), entries_of(finished)), tmp_path)
+    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8").partition(f"`{name}`, a line")[2]
+    listed = [line.split("`")[1] for line in page.partition("\n\n|")[2].partition("\n\n")[0].splitlines()[2:]]
+    assert (tmp_path / name).read_text().splitlines()[0].split(",") == listed
+
+
 def test_slides_left_out_as_asked_are_in_no_number(finished: Run) -> None:
     found = evaluate_run(str(finished.out), entries_of(finished), leave_out=["tumor_01", "bad*"])
     assert [slide.slide_id for slide in found.lesions.slides] == ["normal_01", "tumor_02"]
     assert {it.slide_id: it.why for it in found.lesions.left_out}["tumor_01"] == "asked"
     assert "tumor_01" not in found.windows
     assert found.exit_code == ExitCode.GOOD
+
+
+def test_nothing_to_evaluate_is_wrong_use(finished: Run) -> None:
+    with pytest.raises(UsageError, match=r"no slide to evaluate in .*: left out as asked"):
+        evaluate_run(str(finished.out), entries_of(finished), leave_out=["*"])
 
 
 def manifest(run: Run, folder: Path, rows: list[dict[str, str]]) -> Path:
