@@ -1,6 +1,6 @@
 """What the stream adds to a training step: `fit` fed by it against `fit` fed by one batch that stays in memory.
 
-    python -m benchmarks.step_time [--rounds 7] [--steps 20]
+    python -m benchmarks.step_time [--rounds 7] [--steps 30]
 
 The model, its augmentation and its first stage are those of conf/camelyon16.yaml, from random weights. The start of a
 pass is part of it: opening the reader and filling the shuffle buffer, spread over the few steps of a run instead of
@@ -51,7 +51,7 @@ def _fitted(model: keras.Model, pipeline: Callable[[], tf.data.Dataset], rows: i
 @common_options
 @slides_option
 @click.option("--rounds", default=7, show_default=True, help="Counted runs of every way.")
-@click.option("--steps", default=20, show_default=True, help="Steps of a run.")
+@click.option("--steps", default=30, show_default=True, help="Steps of a run.")
 def main(cache: Path, slides: Path, rounds: int, steps: int) -> None:
     """Print steps per second and the ratio."""
     recipe = load_recipe(str(RECIPE), ["training.weights=none"])
