@@ -71,7 +71,7 @@ setup(
         "cluster",
         "conf",
     ],
-    package_data={"conf": ["*.yaml"], "cluster": ["log4j2.properties"]},
+    package_data={"conf": ["*.yaml"], "training": ["*.html.j2"], "cluster": ["log4j2.properties"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["histospark=histospark.cli:main"]},

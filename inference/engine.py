@@ -19,7 +19,7 @@ class Engine(Protocol):
             images: per scale, finest first, (n, window, window, 3) uint8 RGB.
 
         Returns:
-            (n,) float32, the probability of tumor.
+            (n,) float32, the probability of tumor; of a model of several classes, that of any class but normal.
         """
 
 
@@ -51,8 +51,20 @@ class KerasEngine:
             missing = self._batch_size - len(batch[0])
             filled = [np.pad(scale, ((0, missing), (0, 0), (0, 0), (0, 0))) for scale in batch]
             named = {f"scale_{k}": scale for k, scale in enumerate(filled)}
-            parts.append(np.asarray(self._model.predict_on_batch(named))[: len(batch[0]), 0])
-        return np.concatenate(parts).astype(np.float32)
+            parts.append(np.asarray(self._model.predict_on_batch(named))[: len(batch[0])])
+        return tumor_probability(np.concatenate(parts).astype(np.float32))
+
+
+def tumor_probability(answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a model's answers say of tumor.
+
+    Args:
+        answers: (n, 1), the probability of label 1; or (n, classes), label 0 is normal.
+
+    Returns:
+        (n,) float32.
+    """
+    return answers[:, 0] if answers.shape[1] == 1 else 1 - answers[:, 0]
 
 
 @lru_cache(maxsize=1)

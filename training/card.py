@@ -51,6 +51,26 @@ class DataCard(BaseModel):
         )
 
 
+class ExportCard(BaseModel):
+    """The exported form of a model, and how far it agrees with Keras.
+
+    Attributes:
+        file: name of the graph; the numbers lie beside it as `.bin`.
+        sha256: of both files, the graph first.
+        patches: real patches on which both forms were compared.
+        largest_difference: of a probability, over these patches.
+        tolerance: the difference that was allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    sha256: str
+    patches: int
+    largest_difference: float
+    tolerance: float
+
+
 class ModelCard(BaseModel):
     """A model's origin and quality.
 
@@ -62,6 +82,7 @@ class ModelCard(BaseModel):
         metrics: by split, of a model of two classes.
         class_metrics: by split, of a model of more.
         epoch: the epoch whose weights it has, with its stage; None where it is not known.
+        exported: its exported form; None where it has none.
         created_at: with the time zone.
     """
 
@@ -74,6 +95,7 @@ class ModelCard(BaseModel):
     metrics: dict[str, BinaryMetrics] = {}
     class_metrics: dict[str, ClassMetrics] = {}
     epoch: Epoch | None = None
+    exported: ExportCard | None = None
     created_at: datetime
 
     @model_validator(mode="after")

@@ -16,9 +16,9 @@ from typing import Any, Final
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from cluster.errors import JobError
+from training.card import ExportCard
 
 TOLERANCE: Final = 1e-3
 """Largest difference of a probability that is still called agreement."""
@@ -26,26 +26,6 @@ PROBE_PATCHES: Final = 256
 
 _TELEMETRY: Final = "openvino_telemetry"
 Images = Mapping[str, NDArray[Any]]
-
-
-class ExportCard(BaseModel):
-    """The exported form of a model, and how far it agrees with Keras.
-
-    Attributes:
-        file: name of the graph; the numbers lie beside it as `.bin`.
-        sha256: of both files, the graph first.
-        patches: real patches on which both forms were compared.
-        largest_difference: of a probability, over these patches.
-        tolerance: the difference that was allowed.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: str
-    sha256: str
-    patches: int
-    largest_difference: float
-    tolerance: float
 
 
 def export_model(model: keras.Model, folder: Path, probe: Iterable[Images]) -> ExportCard:

@@ -128,8 +128,7 @@ def _train_stage(
     if len(begun.epochs) >= leg.last_epoch:
         return
     steps = leg.stage.epochs * train.steps
-    rows: dict[int | None, int] = {label: round(rows) for label, rows in train.rows_per_label().items()}
-    weights = class_weights(training.class_weights, rows, number_of_classes(core))
+    weights = class_weights(training.class_weights, train.rows_per_label(), number_of_classes(core))
     rate = compile_stage(model, core, leg.stage, training, steps, weights)
     if leg.of > 1:
         click.echo(f"stage {leg.number}/{leg.of}: {_described(core, leg)}")

@@ -1,34 +1,41 @@
-"""`histospark train`: patch table to model, with its report and its card."""
+"""`histospark train`: patch table to model, with its report, its card and its exported form."""
 
+import logging
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
 import keras
 
-from cluster.errors import UsageError
+from cluster.errors import JobError, UsageError
 from cluster.lock import output_lock
 from cluster.storage import Store
 from preprocessing.hashing import stable_hash
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from preprocessing.training_settings import EveryRow
-from training.card import DataCard, ModelCard, installed_versions, model_id
+from training.card import ExportCard
+from training.chosen_patches import middle
 from training.completeness import check_complete
 from training.epochs import Epoch
-from training.evaluation import split_predictions
+from training.export import Images, export_model
+from training.find_rate import FIGURE_FILE, find_rate
 from training.fit import MODEL_FILE, checkpoints_of, fit
-from training.metrics import BinaryMetrics, choose_thresholds
+from training.losses import class_weights
 from training.models import core_model, training_model
 from training.precision import plain_twin
-from training.report import Judged, judge_split, save_report
+from training.rate_range import FoundRate
+from training.recipe_streams import split_stream, training_stream
 from training.stages import check_stages
 from training.strategy import mirrored
-from training.stream import Shuffle, SplitStream
 from training.table import PatchTable, check_recipe, check_trainable, open_table
+from training.tracking import TrackedRun, TrackEpochs, start_tracking
+from training.training_report import TrainingReport, report_training
+
+log = logging.getLogger("histospark")
 
 
 @dataclass(frozen=True)
@@ -37,17 +44,13 @@ class TrainingResult:
 
     Attributes:
         model: path of the best model by validation AUC.
-        card: path of its card.
         epochs: one entry per epoch.
-        metrics: of the best model, by split; the threshold was chosen on `validation`.
-        table: the metrics as Markdown.
+        report: on that model.
     """
 
     model: Path
-    card: Path
     epochs: tuple[Epoch, ...]
-    metrics: Mapping[str, BinaryMetrics]
-    table: str
+    report: TrainingReport
 
 
 @click.command("train")
@@ -58,49 +61,76 @@ class TrainingResult:
 @click.option(
     "--replicas", type=click.IntRange(min=0), default=0, help="Devices to share a batch; 0: all GPUs, or one CPU."
 )
-def train(conf: str, patches: str, out: str, overrides: tuple[str, ...], replicas: int) -> None:
+@click.option("--find-lr", is_flag=True, help="Train nothing; find a learning rate for the first stage.")
+@click.option("--mlflow", envvar="MLFLOW_TRACKING_URI", metavar="URI", help="MLflow server to note the training on.")
+def train(
+    conf: str, patches: str, out: str, overrides: tuple[str, ...], replicas: int, find_lr: bool, mlflow: str | None
+) -> None:
     """Train a model on a patch table."""
-    result = run_training(load_recipe(conf, overrides), patches, out, replicas)
-    click.echo(result.table)
-    click.echo(f"model: {result.model}")
+    recipe = load_recipe(conf, overrides)
+    if find_lr:
+        found = find_first_rate(recipe, patches, out, replicas)
+        click.echo(f"{found.remedy}\nplot: {Path(out) / FIGURE_FILE}")
+        return
+    result = run_training(recipe, patches, out, replicas, mlflow)
+    click.echo(result.report.table)
+    click.echo(f"model: {result.model}\nreport: {result.report.page}")
 
 
-def run_training(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> TrainingResult:
+def run_training(
+    recipe: Recipe, patches_uri: str, out: str, replicas: int, tracking_uri: str | None = None
+) -> TrainingResult:
     """Train by a recipe on the patches it cut; where a run in the same folder was killed, go on from there.
 
     Args:
         recipe: what to train, and how.
         patches_uri: the output of the tile job.
-        out: local folder; it gets `model.keras`, `model.json`, `recipe.yaml`, `checkpoints/`, `logs/`, and the report:
-            `metrics.md`, `metrics.json`, `slides.csv` and four figures.
+        out: local folder; it gets `model.keras`, its card `model.json`, its exported form `model.xml` and `.bin`,
+            `recipe.yaml`, `checkpoints/`, `logs/`, and the report: `report.html`, `metrics.md`, `metrics.json`,
+            `slides.csv` and figures.
         replicas: devices that share a batch; 0 takes all GPUs, or one CPU.
+        tracking_uri: of an MLflow server, if the training shall be noted there.
 
     Raises:
         UsageError: something about the call, the recipe or the table is wrong; no epoch was started.
         JobError: training broke off.
     """
+    table = trainable_table(recipe, patches_uri)
+    folder = writable_folder(out)
+    model_file = folder / MODEL_FILE
+    lock = output_lock(Store(str(folder)), uuid.uuid4().hex, "histospark train")
+    with lock, tracked(tracking_uri, recipe, folder) as run:
+        epochs = train_core(recipe, table, folder, replicas, run)
+        exported = export_kept(model_file, table, recipe)
+        report = report_training(model_file, table, recipe, epochs, exported)
+        if run:
+            run.finish({split: asdict(of) for split, of in report.metrics.items()}, [report.page, report.card])
+    return TrainingResult(model_file, tuple(epochs), report)
+
+
+def trainable_table(recipe: Recipe, patches_uri: str) -> PatchTable:
+    """Open a patch table, and make sure that the recipe can be trained on it.
+
+    Raises:
+        UsageError: it was cut by another recipe, cannot be trained on, or is incomplete.
+    """
     table = open_table(patches_uri)
     check_recipe(table, recipe)
     check_trainable(table, len(recipe.classes))
     check_complete(table)
-    folder = writable_folder(out)
-    with output_lock(Store(str(folder)), uuid.uuid4().hex, "histospark train"):
-        epochs = train_core(recipe, table, folder, replicas)
-        judged = evaluate(folder / MODEL_FILE, table, recipe)
-        report = save_report(folder, f"Patches of {recipe.name}", judged)
-        metrics = {split: entry.metrics for split, entry in judged.items()}
-        card = describe(folder / MODEL_FILE, table, recipe, metrics).save(folder / MODEL_FILE)
-    return TrainingResult(folder / MODEL_FILE, card, tuple(epochs), metrics, report)
+    return table
 
 
-def train_core(recipe: Recipe, table: PatchTable, folder: Path, replicas: int) -> list[Epoch]:
+def train_core(
+    recipe: Recipe, table: PatchTable, folder: Path, replicas: int, run: TrackedRun | None = None
+) -> list[Epoch]:
     """Build the model and train it, or go on where an earlier run in the same folder ended.
 
     Raises:
         UsageError, JobError: as `run_training`.
     """
-    training, shuffle = recipe.training, Shuffle(recipe.seed, recipe.training.shuffle_rows)
-    streams = _stream(table, "train", recipe, shuffle), _stream(table, "validation", recipe, None)
+    training = recipe.training
+    streams = training_stream(table, recipe), split_stream(table, "validation", recipe)
     checkpoints_of(*streams, training, folder).refuse_other()
     strategy = mirrored(replicas, training.batch_size, training.xla)
     keras.utils.set_random_seed(stable_hash("weights", recipe.seed) % 2**31)
@@ -109,33 +139,50 @@ def train_core(recipe: Recipe, table: PatchTable, folder: Path, replicas: int) -
         model = training_model(core, recipe)
     check_stages(core, training)
     save_recipe(recipe, str(folder))
-    return fit(model, core, *streams, training, folder, plain_twin(core))
+    listeners = [TrackEpochs(run)] if run else []
+    return fit(model, core, *streams, training, folder, plain_twin(core), callbacks=listeners)
 
 
-def evaluate(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, Judged]:
-    """Judge a saved model on `validation`, and on `test` where both classes are there.
+def find_first_rate(recipe: Recipe, patches_uri: str, out: str, replicas: int) -> FoundRate:
+    """Test learning rates for the first stage of a recipe; `out` gets the plot and its numbers.
 
-    Both thresholds are chosen on `validation` for both splits, so that `test` stays unseen.
+    Raises:
+        UsageError, JobError: as `run_training`.
     """
-    model = keras.saving.load_model(model_file, compile=False, safe_mode=True)
-    patches = {"validation": split_predictions(model, _stream(table, "validation", recipe, None))}
-    if {0, 1} <= table.rows_per_label("test").keys():
-        patches["test"] = split_predictions(model, _stream(table, "test", recipe, None))
-    seen = patches["validation"]
-    thresholds = choose_thresholds(seen.labels, seen.probabilities, recipe.training.target_sensitivity)
-    return {split: judge_split(scored, split, thresholds, recipe.seed) for split, scored in patches.items()}
+    stream = training_stream(trainable_table(recipe, patches_uri), recipe)
+    folder = writable_folder(out)
+    training = recipe.training
+    weights = class_weights(training.class_weights, stream.rows_per_label(), len(recipe.classes))
+    return find_rate(recipe, stream, folder, mirrored(replicas, training.batch_size, training.xla), weights)
 
 
-def describe(model_file: Path, table: PatchTable, recipe: Recipe, metrics: Mapping[str, BinaryMetrics]) -> ModelCard:
-    """The card of a model that was just trained."""
-    return ModelCard(
-        model_id=model_id(model_file),
-        recipe=recipe,
-        data=DataCard.of(table),
-        versions=installed_versions(),
-        metrics=dict(metrics),
-        created_at=datetime.now(UTC),
-    )
+def export_kept(model_file: Path, table: PatchTable, recipe: Recipe) -> ExportCard | None:
+    """Export the best model; one that cannot be exported is still a model, and the log says why it was not."""
+    core = keras.saving.load_model(model_file, compile=False, safe_mode=True)
+    try:
+        return export_model(core, model_file.parent, _probe(table, recipe))
+    except JobError as error:
+        log.warning("%s", error)
+        return None
+
+
+def _probe(table: PatchTable, recipe: Recipe) -> Iterator[Images]:
+    """Patches of the validation split, as a core takes them: all slides mixed."""
+    stream = replace(training_stream(table, recipe), split="validation", sampling=EveryRow())
+    for images, _, _ in stream.dataset():
+        yield {name: middle(pixels.numpy(), recipe.tiling.window) for name, pixels in images.items()}
+
+
+@contextmanager
+def tracked(uri: str | None, recipe: Recipe, folder: Path) -> Iterator[TrackedRun | None]:
+    """A run on an MLflow server, closed as failed where the training breaks off; None where no server is named."""
+    run = start_tracking(uri, recipe, folder) if uri else None
+    try:
+        yield run
+    except BaseException:
+        if run:
+            run.failed()
+        raise
 
 
 def writable_folder(out: str) -> Path:
@@ -155,17 +202,3 @@ def writable_folder(out: str) -> Path:
     except OSError as error:
         raise UsageError(f"--out {out} cannot be written ({error.strerror}): give another folder") from error
     return folder
-
-
-def _stream(table: PatchTable, split: str, recipe: Recipe, shuffle: Shuffle | None) -> SplitStream:
-    """A split as it is trained on where there is a `shuffle`, else each of its rows in order."""
-    training = recipe.training
-    return SplitStream(
-        table,
-        split,
-        recipe.tiling.stored_window,
-        training.batch_size,
-        training.reader_workers,
-        shuffle=shuffle,
-        sampling=EveryRow() if shuffle is None else training.sampling,
-    )

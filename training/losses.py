@@ -11,14 +11,14 @@ from cluster.errors import UsageError
 
 
 def class_weights(
-    setting: Literal["none", "balanced"] | Sequence[float], rows_per_label: Mapping[int | None, int], classes: int
+    setting: Literal["none", "balanced"] | Sequence[float], rows_per_label: Mapping[int, float], classes: int
 ) -> tuple[float, ...]:
     """How much a row of each class counts in the training loss, label 0 first.
 
     Args:
         setting: `training.class_weights`. `balanced` is rows / (classes * rows of the class), so that all classes
             weigh alike and the mean row weighs 1.
-        rows_per_label: rows of an epoch by label; None counts the unlabeled ones, which do not train.
+        rows_per_label: rows of an epoch by label; on average, where they are drawn.
         classes: number of classes.
 
     Raises:

@@ -9,14 +9,15 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import keras
+
 from cluster.errors import UsageError
 from preprocessing.recipe import Recipe
-from training.epochs import Epoch
 
 RUN_FILE: Final = ".mlflow_run"
 """In the output folder: the id of its run, so that a training that broke off goes on in the same one."""
@@ -38,16 +39,19 @@ class TrackedRun:
     run_id: str
     lost: bool = field(default=False, init=False)
 
-    def epoch(self, epoch: Epoch) -> None:
-        """Note what an epoch came to."""
-        values = {name: value for name, value in asdict(epoch).items() if name != "number"}
-        self._noted(values, step=epoch.number)
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """Note what an epoch came to; epochs count from 1."""
+        self._noted(values, step=number)
 
-    def finish(self, metrics: Mapping[str, Mapping[str, float]], files: Sequence[Path]) -> None:
-        """Note the final metrics by split, hand over some files, and close the run."""
-        self._noted(
-            {f"report_{split}_{name}": value for split, of in metrics.items() for name, value in of.items()}, step=0
-        )
+    def finish(self, metrics: Mapping[str, Mapping[str, Any]], files: Sequence[Path]) -> None:
+        """Note the final metrics by split, as far as they are single numbers; hand over some files; close the run."""
+        numbers = {
+            f"report_{split}_{name}": value
+            for split, of in metrics.items()
+            for name, value in of.items()
+            if isinstance(value, int | float)
+        }
+        self._noted(numbers, step=0)
         for file in files:
             self._tried(partial(self.client.log_artifact, self.run_id, str(file)))
         self._tried(partial(self.client.set_terminated, self.run_id, "FINISHED"))
@@ -73,6 +77,22 @@ class TrackedRun:
         except (MlflowException, OSError) as error:
             self.lost = True
             log.warning("the MLflow server was lost (%s): the training goes on without it", _told(error))
+
+
+class TrackEpochs(keras.callbacks.Callback):
+    """Tells a run what each epoch came to, by Keras's own names.
+
+    Args:
+        run: open.
+    """
+
+    def __init__(self, run: TrackedRun) -> None:
+        super().__init__()
+        self.run = run
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Tell it."""
+        self.run.epoch(epoch + 1, logs or {})
 
 
 def start_tracking(uri: str, recipe: Recipe, folder: Path) -> TrackedRun:

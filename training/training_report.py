@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from preprocessing.recipe import Recipe
-from training.card import DataCard, ModelCard, installed_versions, model_id
+from training.card import DataCard, ExportCard, ModelCard, installed_versions, model_id
 from training.class_metrics import ClassMetrics
 from training.epochs import Epoch, best_epoch
 from training.evaluation import split_predictions
@@ -18,9 +18,9 @@ from training.html_report import save_html
 from training.judging import Judging, Metrics
 from training.many_classes import ManyClasses
 from training.metrics import BinaryMetrics
+from training.recipe_streams import split_stream
 from training.slide_level import ScoredPatches
 from training.stain_shift import AS_IT_IS, Robustness, color_robustness
-from training.stream import SplitStream
 from training.table import PatchTable
 from training.training_figures import curves_figure, hardest_figure, robustness_figure
 from training.two_classes import TwoClasses
@@ -43,7 +43,13 @@ class TrainingReport:
     table: str
 
 
-def report_training(model_file: Path, table: PatchTable, recipe: Recipe, epochs: Sequence[Epoch]) -> TrainingReport:
+def report_training(
+    model_file: Path,
+    table: PatchTable,
+    recipe: Recipe,
+    epochs: Sequence[Epoch],
+    exported: ExportCard | None = None,
+) -> TrainingReport:
     """Judge a trained model, and write its card and its report beside it.
 
     `test` is judged where it has patches of two classes. What other stains do, and where the model errs most, is
@@ -54,12 +60,13 @@ def report_training(model_file: Path, table: PatchTable, recipe: Recipe, epochs:
         table: what it was trained on.
         recipe: how.
         epochs: what the epochs came to, of all runs; may be empty.
+        exported: the model's exported form, if it has one.
 
     Raises:
         JobError: a split cannot be read, or the model answers no number.
     """
     core = keras.saving.load_model(model_file, compile=False, safe_mode=True)
-    scored = {split: split_predictions(core, _stream(table, split, recipe)) for split in judged_splits(table)}
+    scored = {split: split_predictions(core, split_stream(table, split, recipe)) for split in judged_splits(table)}
     judging = judging_of(recipe, scored["validation"])
     title = f"Patches of {recipe.name}"
     metrics, findings = judging.judged(title, scored)
@@ -68,7 +75,7 @@ def report_training(model_file: Path, table: PatchTable, recipe: Recipe, epochs:
     robustness = color_robustness(core, table, split, judging, window, recipe.training.batch_size)
     hardest = hardest_patches(core, table, split, scored[split], judging, window)
     best = best_epoch(epochs)
-    card = describe(model_file, table, recipe, metrics, best)
+    card = describe(model_file, table, recipe, metrics, best).model_copy(update={"exported": exported})
     told = with_more(findings, robustness, hardest, judging.classes)
     if best is not None:
         told = replace(told, drawings=(_curves(epochs, best), *told.drawings))
@@ -188,7 +195,3 @@ def _hardest(hardest: Hardest, classes: Sequence[str]) -> list[Drawing]:
         for label, name in enumerate(classes)
         if (patches := hardest.of_class(label))
     ]
-
-
-def _stream(table: PatchTable, split: str, recipe: Recipe) -> SplitStream:
-    return SplitStream(table, split, recipe.tiling.stored_window, recipe.training.batch_size)

@@ -37,11 +37,11 @@ def test_imports_go_one_way(path: Path) -> None:
     assert used <= ROOMS[room] | {room}
 
 
-def test_inference_takes_only_card_metrics_and_report_from_training() -> None:
+def test_inference_takes_only_what_judges_and_tells_from_training() -> None:
     used = {
         name for path in (ROOT / "inference").glob("*.py") for name in imported(path) if name.startswith("training")
     }
-    assert used <= {"training.card", "training.metrics", "training.report"}
+    assert used <= {f"training.{name}" for name in ("card", "findings", "intervals", "metrics", "report")}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

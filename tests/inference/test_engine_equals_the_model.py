@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from inference.engine import KerasEngine
+from inference.engine import KerasEngine, tumor_probability
 from tests.inference.color_model import expected_probability
 
 
@@ -24,6 +24,12 @@ def test_a_last_batch_that_is_not_full_changes_nothing(tiny_model: keras.Model, 
     np.testing.assert_allclose(got, whole, atol=1e-6)
     np.testing.assert_allclose(got, expected_probability(pixels.mean(axis=(2, 3))), atol=1e-5)
     assert count == 1 or np.ptp(got) > 0.05
+
+
+def test_of_several_classes_all_but_normal_are_tumor() -> None:
+    three = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32)
+    np.testing.assert_allclose(tumor_probability(three), [0.3, 0.9], rtol=1e-6)
+    np.testing.assert_array_equal(tumor_probability(np.array([[0.25], [0.5]], np.float32)), [0.25, 0.5])
 
 
 def test_code_in_a_model_file_is_refused_and_not_run(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -77,9 +77,9 @@ def watched(place: str, notes: Path) -> Iterator[None]:
     """Let `histospark train` run like that."""
     killer = PLACES[place]
 
-    def noted_fit(model: keras.Model, *arguments: Any, **named: Any) -> Any:
+    def noted_fit(model: keras.Model, *arguments: Any, callbacks: Sequence[Any] = (), **named: Any) -> Any:
         note_rows(model, killer, notes)
-        return fit(model, *arguments, callbacks=[killer], **named)
+        return fit(model, *arguments, callbacks=[*callbacks, killer], **named)
 
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(job, "core_model", side_effect=tiny))

@@ -11,10 +11,9 @@ from mlflow import MlflowClient
 
 from cluster.errors import UsageError
 from tests.training.tiny_table import tiny_recipe
-from training.epochs import Epoch
-from training.tracking import start_tracking
+from training.tracking import TrackEpochs, start_tracking
 
-EPOCH = Epoch(1, 1, loss=0.5, auc=0.8, validation_loss=0.6, validation_auc=0.7, seconds=3.0)
+EPOCH = {"cross_entropy": 0.5, "val_cross_entropy": 0.6, "val_auc": 0.7}
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_run_holds_settings_epochs_metrics_and_files(store: str, tmp_path: Path) -> None:
     recipe = tiny_recipe(stages=[{"epochs": 2}])
     run = start_tracking(store, recipe, tmp_path)
-    run.epoch(EPOCH)
+    TrackEpochs(run).on_epoch_end(0, EPOCH)
     report = tmp_path / "report.html"
     report.write_text("<p>good</p>")
     run.finish({"validation": {"auc": 0.9}}, [report])
@@ -35,8 +34,7 @@ def test_run_holds_settings_epochs_metrics_and_files(store: str, tmp_path: Path)
     assert kept.info.status == "FINISHED"
     assert kept.data.params["training.stages.0.epochs"] == "2"
     assert kept.data.params["tiling.scales.1.level"] == "2"
-    assert kept.data.metrics["validation_loss"] == 0.6
-    assert kept.data.metrics["validation_auc"] == 0.7
+    assert kept.data.metrics["val_cross_entropy"] == 0.6
     assert kept.data.metrics["report_validation_auc"] == 0.9
     assert kept.data.tags["recipe_id"] == recipe.recipe_id
     artifacts = MlflowClient(store).list_artifacts(run.run_id)
@@ -57,8 +55,8 @@ def test_lost_server_is_told_once_and_stops_nothing(
     run = start_tracking(store, tiny_recipe(), tmp_path)
     MlflowClient(store).delete_run(run.run_id)  # what comes next is refused, as by a server that forgot the run
     with caplog.at_level(logging.WARNING, "histospark"):
-        run.epoch(EPOCH)
-        run.epoch(EPOCH)
+        run.epoch(1, EPOCH)
+        run.epoch(2, EPOCH)
     assert run.lost
     assert len(caplog.records) == 1
 

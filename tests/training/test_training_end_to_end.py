@@ -17,10 +17,11 @@ from cluster.lock import output_lock
 from cluster.storage import Store
 from preprocessing.recipe import Recipe
 from preprocessing.training_settings import Constant, Stage
-from tests.training.tiny_table import SLIDES, WINDOW, WrittenTable, tiny_recipe, write_table
+from tests.training.tiny_table import SLIDES, WINDOW, WrittenTable, patch_image, tiny_recipe, write_table
 from training import job
 from training.callbacks import KeepBest, StopAtNan
 from training.card import load_card
+from training.export import compiled, files_hash
 from training.job import train, writable_folder
 from training.schedules import rate_schedule
 from training.stages import legs
@@ -71,6 +72,9 @@ def test_the_folder_holds_everything(trained: tuple[Path, Recipe, str]) -> None:
         "metrics.md",
         "metrics.json",
         "roc.png",
+        "report.html",
+        "model.xml",
+        "model.bin",
         "recipe.yaml",
         "checkpoints/epochs_0003_batches_0000000.npz",
     } <= names
@@ -92,6 +96,22 @@ def test_the_card_tells_model_data_and_quality(trained: tuple[Path, Recipe, str]
     assert card.metrics["validation"].patches == 43
     assert card.metrics["test"].patches == 17
     assert card.metrics["test"].threshold == card.metrics["validation"].threshold
+
+
+def test_the_exported_form_answers_as_the_model_does(trained: tuple[Path, Recipe, str]) -> None:
+    out, _, _ = trained
+    card = load_card(out / "model.keras").exported
+    assert card is not None
+    assert card.sha256 == files_hash(out / "model.xml")
+    assert card.patches >= 43  # all of the validation split
+    rng = np.random.default_rng(6)
+    images = {
+        f"scale_{k}": np.stack([patch_image(rng, row % 2) for row in range(16)]).astype(np.float32) for k in (0, 1)
+    }
+    core = keras.saving.load_model(out / "model.keras", compile=False, safe_mode=True)
+    expected = core.predict_on_batch(images)
+    assert np.ptp(expected) > 10 * card.tolerance
+    np.testing.assert_allclose(compiled(out / card.file)(images)[0], expected, rtol=0, atol=card.tolerance)
 
 
 def test_the_model_is_the_core_and_answers_by_the_scales(trained: tuple[Path, Recipe, str]) -> None:
