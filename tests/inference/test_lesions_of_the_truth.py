@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from skimage.measure import regionprops
+from scipy import ndimage
+from skimage.measure import label, regionprops
 
 from inference.lesion_truth import PIXEL, EvaluationGrid, TrueLesions, label_lesions, true_lesions
 from preprocessing.labels import open_truth
@@ -39,13 +40,20 @@ def test_the_last_gap_that_closes(gap: int, joined: bool) -> None:
     assert len(lesions_of(bars(gap).T, mpp=7.5 / 32).shapes) == (1 if joined else 2)
 
 
-def test_regions_that_touch_at_a_corner_after_growing_are_one_lesion() -> None:
+def test_regions_that_touch_at_a_corner_are_one_lesion() -> None:
     pixels = canvas()
-    pixels[20:50, 20:50] = True
-    pixels[56:86, 56:86] = True  # along the diagonal each corner grows by 3 pixels: 53, 53 is the first free one
-    labels = lesions_of(pixels).labels
-    assert labels.max() == 1
-    pixels[:, :] = False
+    pixels[20:50, 20:50] = pixels[50:80, 50:80] = True
+    assert label_lesions(pixels, 1.0).max() == 1  # a distance under 1 adds nothing
+    pixels[50, 50] = False
+    assert label_lesions(pixels, 1.0).max() == 2
+
+
+def test_regions_that_touch_at_a_corner_only_once_grown_are_one_lesion() -> None:
+    """Along the diagonal each corner grows by 3 pixels of 8 um."""
+    pixels = canvas()
+    pixels[20:50, 20:50] = pixels[56:86, 56:86] = True
+    assert lesions_of(pixels).labels.max() == 1
+    pixels[:] = False
     pixels[20:50, 20:50] = pixels[57:87, 57:87] = True
     assert lesions_of(pixels).labels.max() == 2
 
@@ -160,13 +168,27 @@ def real_lesions(entry: SlideEntry, size: tuple[int, int], mpp: float) -> TrueLe
 
 
 def test_real_annotation_with_holes(real: Path) -> None:
-    """tumor_064: 11 outlines, some less than 75 um apart, and 24 holes that are filled again."""
+    """tumor_064: 11 outlines, some less than 75 um apart, and 24 holes; in the words of SciPy and skimage."""
     slide = SlideEntry("tumor_064", "none", annotation=str(real / "camelyon16" / "tumor_064.xml"))
     lesions = real_lesions(slide, (97792, 221184), 0.243)
     assert len(lesions.shapes) == 8
     assert sum(shape.isolated for shape in lesions.shapes) == 3
-    by_skimage = [region.axis_major_length for region in regionprops(lesions.labels)]
+    grid = lesions.grid
+    info = SlideInfo(((97792, 221184),), (1.0,), 0.243, None, "drawn")
+    with open_truth(slide, info, 32, Labels()) as truth:
+        assert truth is not None
+        tumor = truth.labels(0, 0, grid.width, grid.height) > 0  # at once, not part by part
+    rows, columns = (slice(start - 9, start + size + 9) for start, size in boxed(lesions))
+    distance = ndimage.distance_transform_edt(~tumor[rows, columns])
+    wanted = label(ndimage.binary_fill_holes(distance < 75 / (0.243 * 32 * 2)), connectivity=2)
+    np.testing.assert_array_equal(wanted[9:-9, 9:-9], lesions.labels)
+    by_skimage = [region.axis_major_length for region in regionprops(wanted)]
     assert [shape.major_axis for shape in lesions.shapes] == pytest.approx([axis * 7.776 for axis in by_skimage])
+
+
+def boxed(lesions: TrueLesions) -> list[tuple[int, int]]:
+    """First row and rows, first column and columns."""
+    return list(zip((lesions.top, lesions.left), lesions.labels.shape, strict=True))
 
 
 def test_the_same_lesions_from_level_0_and_from_a_file_of_level_5(real: Path) -> None:
@@ -189,8 +211,10 @@ def test_a_pyramid_of_a_mask_and_polygons_agree(real: Path) -> None:
     info = read_info(str(mosaic / "tumor_101.tif"))
     grid = EvaluationGrid.of(info.width, info.height, 0.243)
     found = []
-    for beside in ({"annotation": str(mosaic / "tumor_101.xml")}, {"mask": str(mosaic / "tumor_101_mask.tif")}):
-        with open_truth(SlideEntry("tumor_101", "none", **beside), info, grid.downsample, Labels()) as truth:
+    polygons = SlideEntry("tumor_101", "none", annotation=str(mosaic / "tumor_101.xml"))
+    mask = SlideEntry("tumor_101", "none", mask=str(mosaic / "tumor_101_mask.tif"))
+    for slide in (polygons, mask):
+        with open_truth(slide, info, grid.downsample, Labels()) as truth:
             assert truth is not None
             found.append(true_lesions(truth, grid))
     assert len(found[0].shapes) == len(found[1].shapes) > 0
