@@ -92,7 +92,7 @@ def evaluate_run(
         first = run.left_out[0]
         raise UsageError(f"no slide to evaluate in {predictions}: {first.slide_id}: {first.reason}")
     windows, slides, left_out = _judge_slides(store, run.done, recipe, mpp)
-    of_windows = _window_sets(windows, card.metrics["validation"].threshold)
+    of_windows = _window_sets(windows, card.threshold)
     named = [_with_its_lesions(it, run.failed, recipe, mpp) for it in run.left_out]
     lesions = evaluate_lesions(slides, [*named, *left_out], recipe.seed)
     return Evaluation(recipe.name, of_windows, len(windows), lesions)

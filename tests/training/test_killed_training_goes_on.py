@@ -143,7 +143,8 @@ def test_kept_model_report_and_card_are_those_of_the_undisturbed(killed: Run, un
     cards = [load_card(run.out / "model.keras") for run in (killed, undisturbed)]
     assert cards[0].metrics == cards[1].metrics
     assert (killed.out / "metrics.md").read_text() == (undisturbed.out / "metrics.md").read_text()
-    assert killed.printed[-1].splitlines()[-1] == f"model: {killed.out}/model.keras"
+    last = killed.printed[-1].splitlines()[-2:]
+    assert last == [f"model: {killed.out}/model.keras", f"report: {killed.out}/report.html"]
 
 
 def test_nothing_is_left_of_the_dead(killed: Run) -> None:

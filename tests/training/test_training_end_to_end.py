@@ -28,8 +28,13 @@ from training.stages import legs
 from training.stream import SplitStream
 from training.table import open_table
 
-STAGES = [{"epochs": 3, "rate": {"kind": "constant", "value": 2e-4}}]
-SETTINGS = {"stages": STAGES, "batch_norm_momentum": 0.5, "augmentation": {"contrast": 0.1}}
+STAGES = [{"epochs": 3, "rate": {"kind": "constant", "value": 1e-3}}]
+SETTINGS = {
+    "backbone": "mobilenet_v3_small",  # the quick one
+    "stages": STAGES,
+    "batch_norm_momentum": 0.5,
+    "augmentation": {"contrast": 0.1},
+}
 
 
 def command(recipe: Recipe, table: WrittenTable, out: Path, folder: Path, more: Sequence[str] = ()) -> Result:

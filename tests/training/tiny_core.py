@@ -19,7 +19,9 @@ def tiny_core(
 ) -> keras.Model:
     """Towers with the layers `LAYERS`, all trainable, joined to one probability, or to one per class."""
     inputs = {f"scale_{scale}": keras.Input((window, window, 3), name=f"scale_{scale}") for scale in range(towers)}
-    scaled = [keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels) for pixels in inputs.values()]
+    scaled = [
+        keras.layers.Rescaling(1 / 127.5, offset=-1, name=f"centered_{name}")(pixels) for name, pixels in inputs.items()
+    ]
     with arithmetic(precision):
         features = [_tower(f"tower_{scale}", window, synchronized)(pixels) for scale, pixels in enumerate(scaled)]
     joined = keras.layers.Concatenate(name="features")(features) if towers > 1 else features[0]
