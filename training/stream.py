@@ -1,6 +1,7 @@
 """The patch table as a tf.data stream: petastorm reads, NumPy mixes, TensorFlow decodes."""
 
 import ctypes
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -127,11 +128,13 @@ class SplitStream:
 
         options = tf.data.Options()
         options.deterministic = True
+        # Left to itself it gives the decoding one thread, now and then for a whole pass.
+        options.autotune.enabled = False
         # Sharding by file or element would hand each replica other rows than the batches made here.
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         dataset = (
             self.encoded_dataset()
-            .map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(decoded, num_parallel_calls=len(os.sched_getaffinity(0)), deterministic=True)
             .prefetch(2)
             .apply(tf.data.experimental.assert_cardinality(self.steps - self.first_batch))
         )
