@@ -38,6 +38,13 @@ def compiled(recipe: Recipe, steps: int) -> keras.Model:
     return model
 
 
+def in_memory(stream: SplitStream, steps: int) -> tf.data.Dataset:
+    """One batch, again and again, with the options of the stream: tf.data's tuning takes a core now and then."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensors(next(iter(stream.dataset()))).repeat(steps).with_options(options)
+
+
 def _fitted(model: keras.Model, pipeline: Callable[[], tf.data.Dataset], rows: int) -> Callable[[], Run]:
     def run() -> Run:
         started, cpu = time.perf_counter(), time.process_time()
@@ -58,7 +65,7 @@ def main(cache: Path, slides: Path, rounds: int, steps: int) -> None:
     size = recipe.training.batch_size
     shuffle = Shuffle(recipe.seed, recipe.training.shuffle_rows)
     stream = SplitStream(real_patches(slides, cache), SPLIT, recipe.tiling.window, size, shuffle=shuffle)
-    cached = tf.data.Dataset.from_tensors(next(iter(stream.dataset()))).repeat(steps)
+    cached = in_memory(stream, steps)
     model = compiled(recipe, steps)
     ways = {"the stream": lambda: stream.dataset().take(steps), "one batch in memory": lambda: cached}
     runs = in_turn({name: _fitted(model, way, steps * size) for name, way in ways.items()}, rounds)
