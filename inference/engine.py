@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training.exported import compiled
 
 
 class Engine(Protocol):
@@ -55,6 +58,28 @@ class KerasEngine:
         return tumor_probability(np.concatenate(parts).astype(np.float32))
 
 
+class OpenVinoEngine:
+    """The exported form of a model on OpenVINO, in float32 and one thread: Spark runs one worker per core.
+
+    Args:
+        graph: of the `.xml` file, its numbers beside it.
+        batch_size: patches per call.
+    """
+
+    def __init__(self, graph: str, batch_size: int) -> None:
+        self._model = compiled(Path(graph), INFERENCE_NUM_THREADS="1")
+        self._batch_size = batch_size
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """See `Engine`. Memory: one batch of activations."""
+        parts = []
+        for start in range(0, len(images[0]), self._batch_size):
+            batch = [scale[start : start + self._batch_size] for scale in images]
+            named = {f"scale_{k}": scale.astype(np.float32) for k, scale in enumerate(batch)}
+            parts.append(self._model(named)[0])
+        return tumor_probability(np.concatenate(parts))
+
+
 def tumor_probability(answers: NDArray[np.float32]) -> NDArray[np.float32]:
     """What a model's answers say of tumor.
 
@@ -69,5 +94,10 @@ def tumor_probability(answers: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def engine(path: str, batch_size: int) -> Engine:
-    """The engine of this worker process; the model is read at the first call, and one is kept in memory."""
-    return KerasEngine(path, batch_size)
+    """The engine of this worker process; the model is read at the first call, and one is kept in memory.
+
+    Args:
+        path: of an exported graph (`.xml`) or of a `.keras` file.
+        batch_size: patches per call.
+    """
+    return (OpenVinoEngine if path.endswith(".xml") else KerasEngine)(path, batch_size)

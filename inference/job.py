@@ -5,6 +5,7 @@ Runs as `histospark infer` and as `spark-submit inference/job.py`.
 
 import hashlib
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,9 @@ from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from training.card import ModelCard, load_card
+from training.exported import files_hash
+
+log = logging.getLogger("histospark")
 
 
 def run_inference(
@@ -61,7 +65,7 @@ def run_inference(
         save_recipe(recipe, out)
         table.store.write_bytes(card.model_dump_json(indent=2).encode(), "model.json")
 
-    shipped = ship_model(spark, model, card.model_id)
+    shipped = ship_model(spark, engine_files(model, card), card.model_id)
     settled = inference_id(recipe, card.model_id)
     join = partial(join_lesions, table.store)
     batch = Batch(spark, "infer", table, settled, wave, before=note_recipe_and_model, after=join)
@@ -75,22 +79,44 @@ def inference_id(recipe: Recipe, model_id: str) -> str:
     return f"{hashlib.sha256(json.dumps(shaping).encode()).hexdigest()[:12]}-{model_id}"
 
 
-def ship_model(spark: SparkSession, model: Path, model_id: str) -> str:
+def engine_files(model: Path, card: ModelCard) -> tuple[Path, ...]:
+    """The files that workers compute with: the exported form, which agreed with the model, else the model itself.
+
+    Raises:
+        UsageError: the exported form is not the one that was compared.
+    """
+    if card.exported is None:
+        return (model,)
+    graph = model.with_name(card.exported.file)
+    files = (graph, graph.with_suffix(".bin"))
+    if not all(file.is_file() for file in files):
+        log.warning("%s and its .bin are not beside %s: Keras computes, which is slower", graph.name, model)
+        return (model,)
+    if files_hash(graph) != card.exported.sha256:
+        raise UsageError(
+            f"{graph} is not the exported form that the card of {model.name} describes: copy all files of one "
+            "training, or remove it, and Keras computes"
+        )
+    return files
+
+
+def ship_model(spark: SparkSession, files: Sequence[Path], model_id: str) -> str:
     """Send a model to the workers under a name of its own: Spark never replaces a file it has sent.
 
     Args:
-        spark: the session; a copy of the model stays with it until it ends, for workers that join late.
-        model: the file.
-        model_id: short hash of that file.
+        spark: the session; a copy of the files stays with it until it ends, for workers that join late.
+        files: of one form of the model; they differ in their suffix.
+        model_id: short hash of the model.
 
     Returns:
-        The name for `SparkFiles.get`.
+        The name of the first one for `SparkFiles.get`; the others lie beside it.
     """
-    copy = Path(SparkFiles.getRootDirectory()) / f"{model_id}{model.suffix}"
-    if not copy.exists():
-        shutil.copyfile(model, copy)
-        spark.sparkContext.addFile(str(copy))
-    return copy.name
+    copies = [Path(SparkFiles.getRootDirectory()) / f"{model_id}{file.suffix}" for file in files]
+    for file, copy in zip(files, copies, strict=True):
+        if not copy.exists():
+            shutil.copyfile(file, copy)
+            spark.sparkContext.addFile(str(copy))
+    return copies[0].name
 
 
 def refuse_other_geometry(card: ModelCard, recipe: Recipe) -> None:

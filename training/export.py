@@ -3,14 +3,10 @@
 IR is two files, an XML graph of known operations and a file of numbers: reading them runs no code.
 """
 
-import hashlib
-import importlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import keras
@@ -19,12 +15,12 @@ from numpy.typing import NDArray
 
 from cluster.errors import JobError
 from training.card import ExportCard
+from training.exported import compiled, files_hash, quiet_openvino, reports
 
 TOLERANCE: Final = 1e-3
 """Largest difference of a probability that is still called agreement."""
 PROBE_PATCHES: Final = 256
 
-_TELEMETRY: Final = "openvino_telemetry"
 Images = Mapping[str, NDArray[Any]]
 
 
@@ -37,11 +33,13 @@ def export_model(model: keras.Model, folder: Path, probe: Iterable[Images]) -> E
         probe: batches of patches by input name; about `PROBE_PATCHES` of them are judged by both.
 
     Raises:
-        JobError: the two forms differ by more than `TOLERANCE`.
+        JobError: the two forms differ by more than `TOLERANCE`, or the converter would report its use.
     """
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as made:
         graph = Path(made) / "model.xml"
-        _quiet_openvino()
+        quiet_openvino()
+        if reports():
+            raise JobError("OpenVINO was loaded before, and would report the export: export in a fresh process")
         model.export(str(graph), format="openvino", verbose=False)
         patches, difference = _compared(model, compiled(graph), probe)
         if not difference <= TOLERANCE:  # no number is no agreement, either
@@ -61,26 +59,6 @@ def export_model(model: keras.Model, folder: Path, probe: Iterable[Images]) -> E
     )
 
 
-def compiled(graph: Path, **properties: str) -> Any:
-    """An exported model, ready for this machine's CPU.
-
-    Args:
-        graph: the `.xml` file.
-        properties: of the CPU plug-in; without `INFERENCE_PRECISION_HINT` it computes in float32.
-    """
-    return _quiet_openvino().Core().compile_model(str(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32", **properties})
-
-
-def files_hash(graph: Path) -> str:
-    """SHA-256 of graph and numbers together."""
-    total = hashlib.sha256()
-    for file in (graph, graph.with_suffix(".bin")):
-        with file.open("rb") as stream:
-            while part := stream.read(1 << 20):
-                total.update(part)
-    return total.hexdigest()
-
-
 def _compared(model: keras.Model, exported: Any, probe: Iterable[Images]) -> tuple[int, float]:
     patches, largest = 0, 0.0
     for images in probe:
@@ -92,14 +70,3 @@ def _compared(model: keras.Model, exported: Any, probe: Iterable[Images]) -> tup
         if patches >= PROBE_PATCHES:
             break
     return patches, largest
-
-
-def _quiet_openvino() -> ModuleType:
-    """OpenVINO, whose converter cannot report its use over the internet: a hospital has not agreed to that.
-
-    The converter does without the reporting package where that cannot be imported.
-    """
-    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]
-    if modules.setdefault(_TELEMETRY, None) is not None:  # None is Python's mark of "not to be imported"
-        raise JobError(f"{_TELEMETRY} was imported before, and would report the export: export in a fresh process")
-    return importlib.import_module("openvino")

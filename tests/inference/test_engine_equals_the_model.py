@@ -6,18 +6,32 @@ import keras
 import numpy as np
 import pytest
 
-from inference.engine import KerasEngine, tumor_probability
+from inference.engine import KerasEngine, OpenVinoEngine, engine, tumor_probability
 from tests.inference.color_model import expected_probability
+from training.export import export_model
 
 
+@pytest.fixture(scope="module")
+def exported(tiny_model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    probe = {name: np.full((16, 80, 80, 3), 150, np.float32) for name in ("scale_0", "scale_1")}
+    return folder / export_model(tiny_model, folder, [probe]).file
+
+
+@pytest.mark.parametrize("form", ["keras", "openvino"])
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
-def test_a_last_batch_that_is_not_full_changes_nothing(tiny_model: keras.Model, model_file: Path, count: int) -> None:
+def test_a_last_batch_that_is_not_full_changes_nothing(
+    tiny_model: keras.Model, model_file: Path, exported: Path, form: str, count: int
+) -> None:
     rng = np.random.default_rng(count)
     around = rng.integers(100, 220, (count, 2, 1, 1, 3))
     noise = rng.integers(-30, 30, (count, 2, 80, 80, 3))
     pixels = (around + noise).astype(np.uint8)
     images = [pixels[:, 0], pixels[:, 1]]
-    got = KerasEngine(str(model_file), batch_size=16).predict(images)
+    files, engines = {"keras": model_file, "openvino": exported}, {"keras": KerasEngine, "openvino": OpenVinoEngine}
+    judge = engine(str(files[form]), 16)
+    assert type(judge) is engines[form]
+    got = judge.predict(images)
     assert got.shape == (count,)
     assert got.dtype == np.float32
     whole = tiny_model.predict({"scale_0": images[0], "scale_1": images[1]}, batch_size=count, verbose=0)[:, 0]

@@ -11,7 +11,8 @@ import pytest
 from cluster.errors import JobError
 from tests.training.tiny_core import tiny_core
 from tests.training.tiny_table import patch_image
-from training.export import PROBE_PATCHES, TOLERANCE, compiled, export_model, files_hash
+from training.export import PROBE_PATCHES, TOLERANCE, export_model
+from training.exported import compiled, files_hash
 
 
 def batches(count: int = 64) -> Iterator[dict[str, np.ndarray]]:

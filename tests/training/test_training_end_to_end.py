@@ -21,7 +21,7 @@ from tests.training.tiny_table import SLIDES, WINDOW, WrittenTable, patch_image,
 from training import job
 from training.callbacks import KeepBest, StopAtNan
 from training.card import load_card
-from training.export import compiled, files_hash
+from training.exported import compiled, files_hash
 from training.job import train, writable_folder
 from training.schedules import rate_schedule
 from training.stages import legs
