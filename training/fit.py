@@ -23,8 +23,6 @@ from training.stages import Leg, compile_stage, legs
 from training.stream import SplitStream, original_errors
 from training.training_identity import training_identity
 
-__all__ = ["CHECKPOINTS", "MODEL_FILE", "Epoch", "checkpoints_of", "fit"]
-
 MODEL_FILE: Final = "model.keras"
 CHECKPOINTS: Final = "checkpoints"
 

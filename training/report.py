@@ -1,14 +1,13 @@
-"""Two classes, judged and told: the table of metrics and the figures of some sets, written to a folder."""
+"""Two classes, judged and told: the table of metrics and the figures of some sets."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from numpy.typing import ArrayLike
 
 from training import figures
 from training.evidence import Evidence, as_json, gather
-from training.findings import Drawing, Findings, save_findings
+from training.findings import Drawing, Findings
 from training.metrics import BinaryMetrics, RocCurve, Thresholds, binary_metrics, roc_points
 from training.report_text import metric_notes, metric_sections
 from training.slide_level import ScoredPatches, slide_csv
@@ -37,22 +36,6 @@ def judge_split(patches: ScoredPatches, split: str, thresholds: Thresholds, seed
     """Table, curve and evidence of one split; see `evidence.gather`."""
     plain = judge(patches.labels, patches.probabilities, thresholds.youden)
     return Judged(plain.metrics, plain.curve, gather(patches, split, thresholds, seed))
-
-
-def save_report(folder: Path, title: str, sets: Mapping[str, Judged]) -> str:
-    """Write `metrics.md`, `metrics.json` and `roc.png`.
-
-    Where there is evidence, also `slides.csv`, `precision_recall.png`, `calibration.png` and `confusion.png`.
-
-    Args:
-        folder: where to; it exists.
-        title: heading of table and plots.
-        sets: what was judged, by name.
-
-    Returns:
-        The table as Markdown, for printing.
-    """
-    return save_findings(folder, binary_findings(title, sets))
 
 
 def binary_findings(title: str, sets: Mapping[str, Judged]) -> Findings:

@@ -75,7 +75,7 @@ def report_training(
     robustness = color_robustness(core, table, split, judging, window, recipe.training.batch_size)
     hardest = hardest_patches(core, table, split, scored[split], judging, window)
     best = best_epoch(epochs)
-    card = describe(model_file, table, recipe, metrics, best).model_copy(update={"exported": exported})
+    card = describe(model_file, table, recipe, metrics, best, exported)
     told = with_more(findings, robustness, hardest, judging.classes)
     if best is not None:
         told = replace(told, drawings=(_curves(epochs, best), *told.drawings))
@@ -98,7 +98,14 @@ def judging_of(recipe: Recipe, validation: ScoredPatches) -> Judging:
     return ManyClasses(recipe.classes, recipe.seed)
 
 
-def describe(model_file: Path, table: PatchTable, recipe: Recipe, metrics: Metrics, epoch: Epoch | None) -> ModelCard:
+def describe(
+    model_file: Path,
+    table: PatchTable,
+    recipe: Recipe,
+    metrics: Metrics,
+    epoch: Epoch | None,
+    exported: ExportCard | None,
+) -> ModelCard:
     """The card of a model that was just trained.
 
     Args:
@@ -106,6 +113,7 @@ def describe(model_file: Path, table: PatchTable, recipe: Recipe, metrics: Metri
         table, recipe: what it was trained on, and how.
         metrics: by split.
         epoch: the one that was kept; None where it is not known.
+        exported: the model's exported form, if it has one.
     """
     return ModelCard(
         model_id=model_id(model_file),
@@ -115,6 +123,7 @@ def describe(model_file: Path, table: PatchTable, recipe: Recipe, metrics: Metri
         metrics={split: it for split, it in metrics.items() if isinstance(it, BinaryMetrics)},
         class_metrics={split: it for split, it in metrics.items() if isinstance(it, ClassMetrics)},
         epoch=epoch,
+        exported=exported,
         created_at=datetime.now(UTC),
     )
 

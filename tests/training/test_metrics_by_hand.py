@@ -15,6 +15,7 @@ from cluster.errors import UsageError
 from tests.training.tiny_table import WrittenTable
 from training.card import DataCard, ModelCard, installed_versions, load_card, model_id
 from training.class_metrics import class_metrics
+from training.findings import save_findings
 from training.metrics import (
     Confusion,
     Thresholds,
@@ -26,7 +27,7 @@ from training.metrics import (
     sensitivity_threshold,
     youden_threshold,
 )
-from training.report import judge, save_report
+from training.report import binary_findings, judge
 from training.table import open_table
 
 LABELS = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
@@ -106,7 +107,7 @@ def test_the_curve_goes_from_corner_to_corner() -> None:
 
 def test_the_report_holds_table_numbers_and_curve(tmp_path: Path) -> None:
     judged = {"validation": judge(LABELS, SCORES, 0.6), "test": judge([0, 1], [0.2, 0.5], 0.6)}
-    table = save_report(tmp_path, "By hand", judged)
+    table = save_findings(tmp_path, binary_findings("By hand", judged))
     assert "| sensitivity | 0.75000 | 0.00000 |" in table.splitlines()
     assert "| patches | 10 | 2 |" in table.splitlines()
     assert (tmp_path / "metrics.md").read_text() == table

@@ -10,8 +10,9 @@ from PIL import Image
 
 from tests.training.scored import random_slides, scored
 from training import figures
+from training.findings import save_findings
 from training.metrics import choose_thresholds
-from training.report import Judged, judge, judge_split, save_report
+from training.report import Judged, binary_findings, judge, judge_split
 
 FIGURES = ("roc.png", "precision_recall.png", "calibration.png", "confusion.png")
 SMALL = scored({"t1": [(1, 0.875), (1, 0.375), (0, 0.625)], "n1": [(0, 0.125)]})
@@ -31,7 +32,7 @@ def sets() -> dict[str, Judged]:
 @pytest.fixture(scope="module")
 def folder(sets: dict[str, Judged], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report")
-    save_report(out, "By slides", sets)
+    save_findings(out, binary_findings("By slides", sets))
     return out
 
 
@@ -78,7 +79,9 @@ def test_intervals_stand_behind_their_numbers_or_a_sentence_says_why_not(folder:
 def test_slides_without_both_classes_show_a_dash(tmp_path: Path) -> None:
     patches = scored({"only": [(1, 0.9), (0, 0.1)]})
     thresholds = choose_thresholds(patches.labels, patches.probabilities, 0.95)
-    text = save_report(tmp_path, "One", {"validation": judge_split(patches, "validation", thresholds, 1)})
+    text = save_findings(
+        tmp_path, binary_findings("One", {"validation": judge_split(patches, "validation", thresholds, 1)})
+    )
     assert "| slide_auc | - |" in text.splitlines()
     assert json.loads((tmp_path / "metrics.json").read_text())["validation"]["slide_auc"] is None
 
@@ -86,13 +89,17 @@ def test_slides_without_both_classes_show_a_dash(tmp_path: Path) -> None:
 def test_an_interval_without_width_is_not_sold_as_certainty(tmp_path: Path) -> None:
     patches = scored({f"s{number}": [(1, 0.9), (0, 0.1)] for number in range(5)})
     thresholds = choose_thresholds(patches.labels, patches.probabilities, 0.95)
-    text = save_report(tmp_path, "Perfect", {"validation": judge_split(patches, "validation", thresholds, 1)})
+    text = save_findings(
+        tmp_path, binary_findings("Perfect", {"validation": judge_split(patches, "validation", thresholds, 1)})
+    )
     assert "| auc | 1.00000 (1.000 to 1.000) |" in text
     assert "- An interval without width only says that no slide drawn differed; other slides may." in text.splitlines()
 
 
 def test_a_set_without_known_slides_stands_beside_one_with(sets: dict[str, Judged], tmp_path: Path) -> None:
-    text = save_report(tmp_path, "Both", {"plain": judge([0, 1], [0.25, 0.75], 0.5), "test": sets["test"]})
+    text = save_findings(
+        tmp_path, binary_findings("Both", {"plain": judge([0, 1], [0.25, 0.75], 0.5), "test": sets["test"]})
+    )
     lines = text.splitlines()
     assert "| metric | plain | test |" in lines
     assert "| slides | - | 2 |" in lines

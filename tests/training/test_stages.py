@@ -16,7 +16,8 @@ from preprocessing.training_settings import Stage
 from tests.training.tiny_core import LAYERS, tiny_core
 from tests.training.tiny_table import WINDOW, WrittenTable, tiny_recipe
 from training import fit as fit_module
-from training.fit import MODEL_FILE, Epoch, fit
+from training.epochs import Epoch
+from training.fit import MODEL_FILE, fit
 from training.models import training_model
 from training.optimizers import CycledSGD
 from training.stages import backbones, check_stages, compile_stage, first_trained, rate_factors, set_trainable
