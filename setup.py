@@ -35,12 +35,23 @@ EXTRAS = {
         "jinja2>=3.1",  # the HTML report, every value escaped
         "openvino>=2026.1",  # the exported form of a model: small, loads fast, runs no code
     ],
-    "infer": ["keras>=3.15,<4", "scikit-learn>=1.5", "matplotlib>=3.9", "openvino>=2026.1"],
+    "infer": [
+        "keras>=3.15,<4",
+        "scikit-learn>=1.5",
+        "matplotlib>=3.9",
+        "openvino>=2026.1",  # the fastest engine on CPUs, bfloat16 where they have it
+        "onnxruntime>=1.20",  # for machines that OpenVINO does not know
+        "jinja2>=3.1",  # the page of a run, every value escaped
+    ],
+    "onnx": ["tf2onnx>=1.16", "onnx>=1.17"],  # the trainer writes model.onnx, too
+    "lab": ["starlette>=0.40", "uvicorn>=0.30"],  # a small web framework and its server, both typed
     "mlflow": ["mlflow-skinny>=3"],  # tracking of trainings: the client alone
     "cpu": ["tensorflow-cpu>=2.21,<2.22"],
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     "dev": [
         "pytest>=8",
+        "geojson>=3",  # judges the polygons of heatmaps
+        "httpx>=0.27",  # asks the lab without a browser
         "playwright>=1.49",  # drives a real browser in the tests of pages
         "chispa>=0.10",
         "ruff>=0.9",
@@ -68,10 +79,20 @@ setup(
         "preprocessing.tissue_rules",
         "training",
         "inference",
+        "inference.engines",
+        "inference.heatmaps",
+        "inference.lab",
+        "inference.refreshing",
         "cluster",
         "conf",
     ],
-    package_data={"conf": ["*.yaml"], "training": ["*.html.j2"], "cluster": ["log4j2.properties"]},
+    package_data={
+        "conf": ["*.yaml", "spark/*", "schedules/*"],
+        "training": ["*.html.j2"],
+        "inference.refreshing": ["*.html.j2"],
+        "inference.lab": ["static/*", "static/openseadragon/*"],
+        "cluster": ["log4j2.properties"],
+    },
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["histospark=histospark.cli:main"]},

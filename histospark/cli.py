@@ -16,6 +16,8 @@ _COMMANDS: Final = {
     "train": ("training.job", "Train a model on a patch table."),
     "infer": ("inference.job", "Run a model over slides: predictions, heatmaps, slide scores."),
     "evaluate": ("inference.evaluate", "Compare predictions with the annotations beside the slides."),
+    "refresh": ("inference.refreshing.refresh", "Do what is new in a folder of slides; what a scheduler calls."),
+    "lab": ("inference.lab.lab", "Look at a run in the browser."),
     "status": ("preprocessing.status", "The ledger, for people."),
 }
 

@@ -31,7 +31,7 @@ LESION_COLUMNS: Final = ("slide_id", "x", "y", "probability")
 _THUMBNAIL = 1200  # longer side, pixels
 
 
-def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, staging: str) -> None:
+def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, engine: str, staging: str) -> None:
     """Write heatmap, score and lesions of a slide below the staging folder.
 
     Memory: the slide's predictions (20 bytes each), a thumbnail, and the figure.
@@ -40,6 +40,7 @@ def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, staging: str) -> No
         plan: the slide, whose predictions lie in `staging`.
         recipe: from `prediction_recipe`.
         model_id: of the model.
+        engine: what computed, for the slide's score.
         staging: URI.
     """
     store, entry, facts = Store(staging), plan.entry, plan.facts
@@ -49,7 +50,7 @@ def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, staging: str) -> No
         thumbnail = slide_picture(slide, _THUMBNAIL)
     heatmap = probability_map(xy, probability, recipe.tiling, plan.scales[0].downsample)
     lesions = find_lesions(heatmap, settings.threshold, settings.lesion_radius)
-    score = slide_score(entry.slide_id, heatmap, len(lesions), settings.threshold, facts.mpp, model_id)
+    score = slide_score(entry.slide_id, heatmap, len(lesions), settings.threshold, facts.mpp, model_id, engine)
     title = f"{entry.slide_id}\nscore {score.score:.3f}, lesions {len(lesions)}, model {model_id}"
     size = (facts.info.width, facts.info.height)
     truth = truth_outlines(entry, recipe.tiling.labels)

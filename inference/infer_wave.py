@@ -58,7 +58,7 @@ def _finished(judged: tuple[SlidePlan, Outcome], recipe: Recipe, model_id: str, 
     if outcome.status != "done":
         return outcome
     try:
-        assemble(plan, recipe, model_id, staging)
+        assemble(plan, recipe, model_id, "", staging)
     except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
         return failed_by(plan.entry, error, plan.facts)
     return outcome

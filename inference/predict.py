@@ -32,6 +32,7 @@ PREDICTION_SCHEMA: Final = pa.schema(
         pa.field("x", pa.int32(), nullable=False),
         pa.field("y", pa.int32(), nullable=False),
         pa.field("probability", pa.float32(), nullable=False),
+        pa.field("tissue_fraction", pa.float32(), nullable=False),
         pa.field("model_id", pa.string(), nullable=False),
     ]
 )
@@ -83,7 +84,7 @@ def _predict_unit(
         return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
     probability = np.concatenate([values for _, values in judged])
     xy = to_level_0(np.concatenate([origins for origins, _ in judged]), plan.scales[0].downsample)
-    columns = [xy[:, 0], xy[:, 1], probability, [model_id] * len(xy)]
+    columns = [xy[:, 0], xy[:, 1], probability, np.ones(len(xy), np.float32), [model_id] * len(xy)]
     table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTION_SCHEMA)
     write_shard([table], PREDICTION_SCHEMA, Store(staging), f"slide_id={slide_id}/part-{shard:05d}.parquet")
     written.add(len(table))

@@ -16,6 +16,7 @@ SCORE_SCHEMA: Final = pa.schema(
         ("tissue_area_mm2", pa.float64()),
         ("positive_area_mm2", pa.float64()),
         ("model_id", pa.string()),
+        ("engine", pa.string()),
     ]
 )
 
@@ -30,6 +31,7 @@ class SlideScore:
         tissue_area_mm2, positive_area_mm2: cells judged, and cells at or above the threshold, in mm²; None where the
             slide does not tell its resolution.
         model_id: of the model.
+        engine: what computed it, e.g. `openvino bfloat16`.
     """
 
     slide_id: str
@@ -38,6 +40,7 @@ class SlideScore:
     tissue_area_mm2: float | None
     positive_area_mm2: float | None
     model_id: str
+    engine: str
 
     def table(self) -> pa.Table:
         """The row as an Arrow table."""
@@ -45,7 +48,13 @@ class SlideScore:
 
 
 def slide_score(
-    slide_id: str, heatmap: ProbabilityMap, lesions: int, threshold: float, mpp: float | None, model_id: str
+    slide_id: str,
+    heatmap: ProbabilityMap,
+    lesions: int,
+    threshold: float,
+    mpp: float | None,
+    model_id: str,
+    engine: str,
 ) -> SlideScore:
     """Score a slide.
 
@@ -56,6 +65,7 @@ def slide_score(
         threshold: from which a cell counts as tumor.
         mpp: micrometers per level-0 pixel, if known.
         model_id: of the model.
+        engine: what computed.
     """
     cell = None if mpp is None else (heatmap.step * mpp / 1000) ** 2
     return SlideScore(
@@ -65,4 +75,5 @@ def slide_score(
         tissue_area_mm2=None if cell is None else heatmap.judged * cell,
         positive_area_mm2=None if cell is None else heatmap.positive(threshold) * cell,
         model_id=model_id,
+        engine=engine,
     )

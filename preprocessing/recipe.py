@@ -59,6 +59,7 @@ class Training(Settings):
         augmentation: random changes of training patches.
         stages: what is trained, one stage after the other, each from where the one before it ended.
         target_sensitivity: what the second threshold of the report reaches on the validation split.
+        exports: forms of the model that are written beside it, for engines without Keras.
     """
 
     backbone: Backbone = "inception_v3"
@@ -78,6 +79,7 @@ class Training(Settings):
     augmentation: Augmentation = Augmentation()
     stages: tuple[Stage, ...] = Field(default=(Stage(),), min_length=1)
     target_sensitivity: float = Field(default=0.95, gt=0, le=1)
+    exports: tuple[Literal["openvino", "onnx"], ...] = ("openvino",)
 
 
 class Inference(Settings):
@@ -89,6 +91,13 @@ class Inference(Settings):
         batch_size: patches per call of the model.
         threshold: probability from which a position counts as tumor.
         lesion_radius: radius cleared around a found lesion, level-0 pixels (Liu et al.: 6 heatmap pixels of 128).
+        engine: what computes: `openvino` or `onnx` (the exported forms), or `keras`; `auto` takes Keras where Spark
+            gave the task a GPU, else OpenVINO, else Keras.
+        precision: of OpenVINO's arithmetic; `auto` takes bfloat16 where the CPU computes with it and a probe agrees.
+        tolerance: largest difference of a probability between bfloat16 and float32 that is still agreement.
+        orientations: 8 averages each window over its turned and mirrored forms (Liu et al. 2017), 1 takes it as it is.
+        overlap: the probability of a cell of the heatmap: `center`, of the window around it alone; `mean`, of all
+            windows over it, weighted by the area they share; `maximum`, the highest of them.
     """
 
     stride: Pixels
@@ -96,6 +105,21 @@ class Inference(Settings):
     batch_size: int = Field(default=128, gt=0)
     threshold: Fraction = 0.5
     lesion_radius: Pixels = 768
+    engine: Literal["auto", "openvino", "onnx", "keras"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    tolerance: Fraction = 0.01
+    orientations: Literal[1, 8] = 1
+    overlap: Literal["center", "mean", "maximum"] = "center"
+
+
+class Refresh(Settings):
+    """What `histospark refresh` does with new slides beside running the model.
+
+    Attributes:
+        tile: cut them into the patch table, too.
+    """
+
+    tile: bool = False
 
 
 class Recipe(Settings):
@@ -111,6 +135,7 @@ class Recipe(Settings):
     tiling: Tiling
     training: Training = Training()
     inference: Inference
+    refresh: Refresh = Refresh()
 
     @model_validator(mode="after")
     def _jitter_has_its_margin(self) -> Self:

@@ -39,7 +39,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 def test_inference_takes_only_what_judges_and_tells_from_training() -> None:
     used = {
-        name for path in (ROOT / "inference").glob("*.py") for name in imported(path) if name.startswith("training")
+        name for path in (ROOT / "inference").rglob("*.py") for name in imported(path) if name.startswith("training")
     }
     assert used <= {f"training.{name}" for name in ("card", "exported", "findings", "intervals", "metrics", "report")}
 

@@ -1,0 +1,1 @@
+"""What computes probabilities: OpenVINO, onnxruntime or Keras behind one small interface."""

@@ -1,0 +1,1 @@
+"""The lab: a web page on which people look at a run, slide by slide."""

@@ -1,0 +1,1 @@
+"""What a scheduler calls every night: what is new is done, and told on one page."""
