@@ -24,8 +24,11 @@ from preprocessing.slide_plan import SlidePlan
 
 # What a slide has beside its predictions; `{}` is its slide_id.
 HEATMAP: Final = "heatmaps/{}.png"
+PYRAMID: Final = "heatmaps/{}.tif"
+POLYGONS: Final = "heatmaps/{}.geojson"
 SCORE: Final = "slide_scores/{}.parquet"
 LESIONS: Final = "lesions/{}.csv"
+COMPANIONS: Final = (HEATMAP, PYRAMID, POLYGONS, SCORE, LESIONS)
 LESION_COLUMNS: Final = ("slide_id", "x", "y", "probability")
 
 _THUMBNAIL = 1200  # longer side, pixels

@@ -21,7 +21,7 @@ from cluster.errors import ExitCode, UsageError
 from cluster.lock import refuse_locked
 from cluster.session import spark_session
 from cluster.storage import Store
-from inference.assemble import HEATMAP, LESION_COLUMNS, LESIONS, SCORE
+from inference.assemble import COMPANIONS, LESION_COLUMNS, LESIONS
 from inference.infer_wave import infer_wave
 from inference.predict import PREDICTIONS, prediction_recipe
 from preprocessing.batch import Batch, BatchSummary
@@ -59,7 +59,7 @@ def run_inference(
     card = load_card(model)
     refuse_other_geometry(card, recipe)
     grid_recipe = prediction_recipe(recipe)
-    table = SlideTable(Store(out), PREDICTIONS, companions=(HEATMAP, SCORE, LESIONS))
+    table = SlideTable(Store(out), PREDICTIONS, companions=COMPANIONS)
 
     def note_recipe_and_model() -> None:
         save_recipe(recipe, out)
