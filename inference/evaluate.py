@@ -11,10 +11,12 @@ import yaml
 
 from cluster.errors import ExitCode, UsageError
 from cluster.storage import Store
+from cluster.terminal import counted
 from inference.judged_lesions import JudgedSlide, judged_lesions, lesions_of
 from inference.judged_windows import JudgedWindows, judged_windows
 from inference.lesion_findings import TRUE_LESIONS, LesionEvaluation, evaluate_lesions, lesions_csv, with_lesions
 from inference.predict import prediction_recipe
+from inference.run_folder import CARD, find_run
 from inference.run_output import AMISS, LeftOut, SlideOutput, read_run
 from preprocessing.errors import MissingMppError, SlideError
 from preprocessing.inventory import SlideEntry, inventory
@@ -53,12 +55,12 @@ class Evaluation:
 
 
 def saved_recipe(predictions: Store) -> Recipe:
-    """The recipe that `infer` left in its output folder, on whatever file system.
+    """The recipe that `infer` left in its run folder, on whatever file system.
 
     Raises:
         UsageError: no predictions there.
     """
-    if not (predictions.exists("model.json") and predictions.exists("recipe.yaml")):
+    if not predictions.exists("recipe.yaml"):
         raise UsageError(f"{predictions.uri} holds no predictions; give the --out folder of histospark infer")
     return Recipe.model_validate(yaml.safe_load(predictions.read_bytes("recipe.yaml")))
 
@@ -72,7 +74,7 @@ def evaluate_run(
     named in `lesions.left_out`, and the others go on.
 
     Args:
-        predictions: output folder of `infer`, with its `recipe.yaml` and `model.json`.
+        predictions: a run folder of `infer`, with its `recipe.yaml` and `model.json` (see `run_folder`).
         entries: of the inventory.
         leave_out: patterns (shell style) of slide ids that do not count.
         mpp: micrometers per level-0 pixel by which lesions are measured on all slides, None for each slide's own.
@@ -86,7 +88,7 @@ def evaluate_run(
     """
     store = Store(predictions)
     recipe = prediction_recipe(saved_recipe(store))
-    card = ModelCard.model_validate_json(store.read_bytes("model.json"))
+    card = ModelCard.model_validate_json(store.read_bytes(CARD))
     run = read_run(store, entries, card.model_id, leave_out)
     if not run.done:
         first = run.left_out[0]
@@ -109,8 +111,8 @@ def save_evaluation(found: Evaluation, out: Path) -> str:
         The tables as Markdown.
     """
     out.mkdir(parents=True, exist_ok=True)
-    of_windows = binary_findings(f"{found.name}: windows of {found.window_slides} slides", found.windows)
-    findings = with_lesions(of_windows, found.lesions, f"{found.name}: {len(found.lesions.slides)} slides")
+    of_windows = binary_findings(f"{found.name}: windows of {counted(found.window_slides, 'slide')}", found.windows)
+    findings = with_lesions(of_windows, found.lesions, f"{found.name}: {counted(len(found.lesions.slides), 'slide')}")
     (out / TRUE_LESIONS).write_text(lesions_csv(found.lesions.slides), encoding="utf-8")
     return save_findings(out, findings)
 
@@ -193,9 +195,13 @@ def _with_its_lesions(it: LeftOut, failed: Sequence[SlideEntry], recipe: Recipe,
     help="Micrometers per level-0 pixel by which lesions are measured on all slides; default: each slide's own. "
     "CAMELYON16's program takes 0.243.",
 )
-def evaluate(predictions: str, slides: str, out: Path, leave_out: tuple[str, ...], mpp: float | None) -> ExitCode:
+@click.option("--model-id", default=None, help="Which model's results, where PREDICTIONS holds those of several.")
+def evaluate(
+    predictions: str, slides: str, out: Path, leave_out: tuple[str, ...], mpp: float | None, model_id: str | None
+) -> ExitCode:
     """Compare predictions with annotations: windows, lesions (FROC) and slides (ROC), tables and curves in OUT."""
-    recipe = saved_recipe(Store(predictions))
-    found = evaluate_run(predictions, inventory(slides, recipe.tiling, recipe.seed), leave_out, mpp)
+    run = find_run(predictions, model_id)
+    recipe = saved_recipe(Store(run))
+    found = evaluate_run(run, inventory(slides, recipe.tiling, recipe.seed), leave_out, mpp)
     click.echo(save_evaluation(found, out))
     return found.exit_code

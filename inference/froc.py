@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.terminal import counted
 from inference.camelyon16 import JudgedDetections
 from training.intervals import (
     COVERAGE,
@@ -106,7 +107,7 @@ def froc(slides: Sequence[JudgedDetections], seed: int) -> Froc:
     """
     curve = froc_curve(slides)
     holding = sum(len(slide.lesions) > 0 for slide in slides)
-    there = f"{len(slides)} slides, {holding} of them with lesions that count"
+    there = f"{counted(len(slides), 'slide')}, {holding} of them with lesions that count"
     if curve is None:
         return Froc(None, None, {}, f"no FROC: {there}")
     if holding < FEWEST:

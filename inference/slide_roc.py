@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from cluster.terminal import counted
 from training.intervals import (
     FEWEST,
     Interval,
@@ -45,7 +46,9 @@ def slide_roc(positive: Sequence[bool], scores: Sequence[float], seed: int) -> S
     holds, values = np.array(positive, bool), np.array(scores, np.float64)
     classes = [int(holds.sum()), int((~holds).sum())]
     if 0 in classes:
-        return SlideRoc(None, None, None, f"no slide AUC: {classes[0]} slides with tumor, {classes[1]} without")
+        return SlideRoc(
+            None, None, None, f"no slide AUC: {counted(classes[0], 'slide')} with tumor, {classes[1]} without"
+        )
     curve = roc_points(holds, values)
     auc = float(roc_auc_score(holds, values))
     note = sample_note(len(holds), classes, "{} with tumor and {} without")

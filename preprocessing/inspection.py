@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cluster.errors import ExitCode
-from cluster.terminal import indented, show, table, terminal
+from cluster.terminal import counted, indented, show, table, terminal
 from preprocessing.inventory import inventory
 from preprocessing.slide_check import Inspection, inspect_slide
 from preprocessing.tiling_settings import Tiling
@@ -77,7 +77,7 @@ def size_for_people(slide: Inspection) -> str:
 def summary(slides: Sequence[Inspection]) -> Text:
     """One line on all of them."""
     bad, doubtful = sum(bool(slide.error) for slide in slides), sum(bool(slide.problems) for slide in slides)
-    line = Text.assemble((f"{len(slides):,} slide{'' if len(slides) == 1 else 's'}", "bold"), ": ")
+    line = Text.assemble((counted(len(slides), "slide"), "bold"), ": ")
     line.append(f"{len(slides) - bad:,} usable", "green")
     if bad:
         line.append(", ").append(f"{bad:,} unusable", "red")

@@ -13,7 +13,7 @@ from rich.text import Text
 from cluster.errors import ExitCode, UsageError
 from cluster.progress import duration
 from cluster.storage import Store
-from cluster.terminal import indented, show, table, terminal
+from cluster.terminal import counted, indented, show, table, terminal
 from preprocessing import ledger
 from preprocessing.split_summary import COLUMNS, summarize_splits
 
@@ -72,7 +72,7 @@ def page(
 
 def _totals(job: str, rows: pd.DataFrame, now: datetime) -> Iterator[RenderableType]:
     counts = rows["status"].value_counts()
-    line = Text.assemble((job, "bold"), f": {_slides_of(len(rows))}")
+    line = Text.assemble((job, "bold"), f": {counted(len(rows), 'slide')}")
     for index, (name, color) in enumerate((name, color) for name, color in _COLORS.items() if counts.get(name, 0)):
         line.append(" - " if index == 0 else ", ").append(f"{counts[name]:,} {name}", color)
     yield line
@@ -96,7 +96,7 @@ def _readers(rows: pd.DataFrame) -> Iterator[RenderableType]:
     yield indented(f"read by {', '.join(f'{name} ({count:,})' for name, count in counts.items())}")
     notes = known["reader"].str.cat(known["reader_note"], sep=": ").value_counts()  # null where there is no note
     for note, count in notes.head(3).items():
-        yield indented(f"{note} ({_slides_of(count)})", 4)
+        yield indented(f"{note} ({counted(count, 'slide')})", 4)
 
 
 def _failures(failures: pd.DataFrame, most: int) -> Iterator[RenderableType]:
@@ -116,7 +116,7 @@ def _empty(rows: pd.DataFrame) -> Iterator[RenderableType]:
     if not rows.empty:
         yield Text.assemble("\n", ("empty", "bold yellow"), ": read well, with nothing to keep")
         for reason, count in rows["error"].fillna("no reason given").value_counts().items():
-            yield indented(f"{reason} ({_slides_of(count)})")
+            yield indented(f"{reason} ({counted(count, 'slide')})")
 
 
 def _splits(rows: pd.DataFrame) -> Iterator[RenderableType]:
@@ -147,10 +147,6 @@ def _slides(rows: pd.DataFrame, most: int, roomy: bool) -> Iterator[RenderableTy
 def _more(hidden: int) -> Iterator[RenderableType]:
     if hidden > 0:
         yield indented(f"… and {hidden:,} more; --all shows them")
-
-
-def _slides_of(count: int) -> str:
-    return f"{count:,} slide{'' if count == 1 else 's'}"
 
 
 def for_machines(rows: pd.DataFrame, only_failed: bool = False) -> dict[str, Any]:
