@@ -97,10 +97,10 @@ def write_predictions(out: Path) -> None:
     for slide in ("0012", "0100"):
         folder = out / "predictions" / f"slide_id={slide}"
         folder.mkdir(parents=True)
-        columns = [rng.integers(0, 900, 40), rng.integers(0, 900, 40), rng.random(40), ["m"] * 40]
+        columns = [rng.integers(0, 900, 40), rng.integers(0, 900, 40), rng.random(40), rng.random(40), ["m"] * 40]
         arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, PREDICTION_SCHEMA, strict=True)]
         pq.write_table(pa.Table.from_arrays(arrays, schema=PREDICTION_SCHEMA), folder / "part-00000.parquet")
-        score = {"slide_id": slide, "score": 0.5, "lesions": 2, "model_id": "m"}
+        score = {"slide_id": slide, "score": 0.5, "lesions": 2, "model_id": "m", "engine": "keras"}
         pq.write_table(pa.Table.from_pylist([score], SCORE_SCHEMA), out / "slide_scores" / f"{slide}.parquet")
         lines += [f"{slide},100,200,0.9", f"{slide},300,400,0.8"]
     (out / "lesions.csv").write_text("\n".join(lines) + "\n")
