@@ -1,0 +1,151 @@
+"""Runs for the tests of the lab, and the lab itself served as a person would meet it."""
+
+import json
+import math
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tifffile
+import uvicorn
+from numpy.typing import NDArray
+from starlette.types import ASGIApp
+
+from inference.predict import prediction_recipe
+from inference.probability_map import ProbabilityMap, probability_map
+from preprocessing.readers.opening import read_info
+from preprocessing.recipe import Recipe
+from tests.inference.conftest import GOOD, Run
+from tests.inference.tables import predictions_of
+
+TILE = 256
+PATIENCE = 30.0  # seconds for the server to start
+
+
+@dataclass(frozen=True)
+class MadeRun:
+    """A run folder that a test may read; `GOOD` slides are done, `glass_01` is empty, `bad` failed.
+
+    Attributes:
+        out: the run folder.
+        slides: the folder of its slides, annotations beside them.
+        recipe: of the run.
+    """
+
+    out: Path
+    slides: Path
+    recipe: Recipe
+
+    def slide(self, slide_id: str) -> Path:
+        """File of a slide."""
+        return self.slides / f"{slide_id}.tif"
+
+    def heat(self, slide_id: str) -> Path:
+        """File of a slide's heatmap."""
+        return self.out / "heatmaps" / f"{slide_id}.tif"
+
+    def predictions(self, slide_id: str) -> pd.DataFrame:
+        """Columns x, y, probability."""
+        return predictions_of(self.out, slide_id)
+
+    def copied_to(self, folder: Path) -> "MadeRun":
+        """The same with a run folder of its own, to be changed by a test; the slides are shared."""
+        shutil.copytree(self.out, folder / "out", symlinks=True)
+        return MadeRun(folder / "out", self.slides, self.recipe)
+
+
+def made_run(finished: Run, folder: Path) -> MadeRun:
+    """A copy of the run that the tests of inference share, with a heatmap pyramid of each slide."""
+    shutil.copytree(finished.out, folder / "out")
+    run = MadeRun(folder / "out", finished.slides, finished.recipe)
+    for slide_id in GOOD:
+        if not run.heat(slide_id).exists():
+            write_heatmap(run, slide_id)
+    return run
+
+
+def write_heatmap(run: MadeRun, slide_id: str) -> None:
+    """Write `heatmaps/I.tif` as the contract has it, every cell by its own window."""
+    recipe = prediction_recipe(run.recipe)
+    info, rows = read_info(str(run.slide(slide_id))), run.predictions(slide_id)
+    downsample = info.downsamples[recipe.tiling.scales[0].level or 0]
+    values = probability_map(rows[["x", "y"]].to_numpy(), rows["probability"].to_numpy(), recipe.tiling, downsample)
+    pixel = 2 ** math.floor(math.log2(max(1.0, values.step / 4)))
+    finest = _painted(values, (math.ceil(info.width / pixel), math.ceil(info.height / pixel)), pixel)
+    write_pyramid(
+        run.heat(slide_id),
+        finest,
+        {
+            "slide_id": slide_id,
+            "model_id": str(rows["model_id"].iloc[0]),
+            "downsample": pixel,
+            "step": values.step,
+            "threshold": run.recipe.inference.threshold,
+        },
+    )
+
+
+def write_pyramid(path: Path, finest: NDArray[np.uint8], says: dict[str, object]) -> None:
+    """Write a pyramid of maxima.
+
+    Args:
+        path: of the TIFF.
+        finest: (h, w) values of its first level.
+        says: what its description holds beside what all heatmaps say.
+    """
+    levels = [finest]
+    while max(levels[-1].shape) > TILE:
+        height, width = levels[-1].shape
+        padded = np.pad(levels[-1], ((0, height % 2), (0, width % 2)))
+        levels.append(padded.reshape(padded.shape[0] // 2, 2, padded.shape[1] // 2, 2).max(axis=(1, 3)))
+    common = {"histospark": "heatmap", "levels": len(levels), "value": "0 not judged, else (value - 1) / 254"}
+    with tifffile.TiffWriter(path) as file:
+        for number, level in enumerate(levels):
+            file.write(
+                level,
+                tile=(TILE, TILE),
+                compression="zlib",
+                photometric="minisblack",
+                metadata=None,
+                subfiletype=int(number > 0),
+                description=json.dumps(common | says) if number == 0 else None,
+            )
+
+
+def _painted(values: ProbabilityMap, size: tuple[int, int], pixel: int) -> NDArray[np.uint8]:
+    """Every pixel by the cell that its center lies in."""
+    picture = np.zeros(size[::-1], np.uint8)
+    (rows, columns), (left, _, _, top) = values.values.shape, values.extent()
+    column, row = (
+        np.floor(((np.arange(length) + 0.5) * pixel - start) / values.step).astype(int)
+        for length, start in zip(size, (left, top), strict=True)
+    )
+    inside = np.ix_((row >= 0) & (row < rows), (column >= 0) & (column < columns))
+    row, column = row[(row >= 0) & (row < rows)], column[(column >= 0) & (column < columns)]
+    cells = values.values[np.ix_(row, column)]
+    picture[inside] = np.where(np.isnan(cells), 0, np.rint(np.nan_to_num(cells) * 254) + 1)
+    return picture
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serve an app on a free port of this machine; yields the link to its start."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + PATIENCE
+    while not server.started:
+        if time.monotonic() > until or not thread.is_alive():
+            raise RuntimeError("the server of the test did not start")
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
