@@ -136,7 +136,7 @@ def _painted(values: ProbabilityMap, size: tuple[int, int], pixel: int) -> NDArr
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     """Serve an app on a free port of this machine; yields the link to its start."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE
