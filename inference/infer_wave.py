@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from cluster.worker import make_tasks_quick
 from inference.assemble import assemble
+from inference.engines.settled import RunEngine
 from inference.predict import predict
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome, failed_by
@@ -18,16 +19,21 @@ from preprocessing.unit_report import Totals, outcome_of, totals_by_slide
 
 
 def infer_wave(
-    spark: SparkSession, entries: Sequence[SlideEntry], recipe: Recipe, model: str, model_id: str, table: SlideTable
+    spark: SparkSession,
+    entries: Sequence[SlideEntry],
+    recipe: Recipe,
+    engine: RunEngine,
+    model_id: str,
+    table: SlideTable,
 ) -> list[Outcome]:
     """Run the model over a wave of slides and publish the good ones.
 
     Args:
-        spark: the session; the model was sent by `ship_model`.
+        spark: the session.
         entries: the slides.
         recipe: from `prediction_recipe`.
-        model: name under which the model was sent.
-        model_id: short hash of that file.
+        engine: of the run.
+        model_id: short hash of the model.
         table: of the predictions.
 
     Returns:
@@ -37,9 +43,12 @@ def infer_wave(
     if not plans:
         return outcomes
     units = WaveUnits(plans)
-    totals = totals_by_slide(predict(spark, units, recipe, model, model_id, table.staging))
+    spec = engine.of_wave(plans, table.staging)
+    totals = totals_by_slide(predict(spark, units, recipe, spec, model_id, table.staging))
+    if any(total.rows for total in totals.values()):
+        engine.used(spec)
     judged = [_judged(plan, totals.get(plan.entry.slide_id, Totals())) for plan in plans]
-    finish = partial(_finished, recipe=recipe, model_id=model_id, staging=table.staging)
+    finish = partial(_finished, recipe=recipe, model_id=model_id, engine=spec.label, staging=table.staging)
     finished = spark.sparkContext.parallelize(judged, len(judged)).map(finish).collect()
     for outcome in finished:
         if outcome.status == "done":
@@ -51,14 +60,14 @@ def _judged(plan: SlidePlan, totals: Totals) -> tuple[SlidePlan, Outcome]:
     return plan, outcome_of(plan, totals, totals.rows, totals.rows, "no tissue found")
 
 
-def _finished(judged: tuple[SlidePlan, Outcome], recipe: Recipe, model_id: str, staging: str) -> Outcome:
+def _finished(judged: tuple[SlidePlan, Outcome], recipe: Recipe, model_id: str, engine: str, staging: str) -> Outcome:
     """Assemble what was judged well; the others stay as they are."""
     make_tasks_quick()
     plan, outcome = judged
     if outcome.status != "done":
         return outcome
     try:
-        assemble(plan, recipe, model_id, "", staging)
+        assemble(plan, recipe, model_id, engine, staging)
     except Exception as error:  # whatever one slide does, the others go on; the ledger gets the cause
         return failed_by(plan.entry, error, plan.facts)
     return outcome

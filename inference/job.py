@@ -5,15 +5,12 @@ Runs as `histospark infer` and as `spark-submit inference/job.py`.
 
 import hashlib
 import json
-import logging
-import shutil
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import click
-from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from cluster.entry import run_command
@@ -22,8 +19,11 @@ from cluster.lock import refuse_locked
 from cluster.session import spark_session
 from cluster.storage import Store
 from inference.assemble import COMPANIONS, LESION_COLUMNS, LESIONS
+from inference.engines.forms import check_engine
+from inference.engines.settled import RunEngine
 from inference.infer_wave import infer_wave
 from inference.predict import PREDICTIONS, prediction_recipe
+from inference.run_folder import CARD, run_folder
 from preprocessing.batch import Batch, BatchSummary
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.options import slide_job_options, tell
@@ -31,9 +31,6 @@ from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from training.card import ModelCard, load_card
-from training.exported import files_hash
-
-log = logging.getLogger("histospark")
 
 
 def run_inference(
@@ -50,73 +47,41 @@ def run_inference(
         wave: slides worked on together.
 
     Returns:
-        What was done; `out` holds `predictions/`, `heatmaps/`, `slide_scores/`, `lesions.csv`, the ledger `slides/`,
-        `recipe.yaml` and the model's card `model.json`.
+        What was done. The run folder, `out` for the first model and `out/models/MODEL_ID` for each further one, holds
+        `predictions/`, `heatmaps/`, `slide_scores/`, `lesions.csv`, the ledger `slides/`, `recipe.yaml`, the model's
+        card `model.json`, and what computed, `engine.json`.
 
     Raises:
-        UsageError: no model, or one made for other scales, another window or another stain.
+        UsageError: no model, or one made for other scales, another window or another stain, or without the form that
+            the engine reads.
+        JobError: the workers cannot compute in the precision asked for, or Spark or the output broke down.
     """
     card = load_card(model)
     refuse_other_geometry(card, recipe)
+    check_engine(recipe.inference, model, card)
     grid_recipe = prediction_recipe(recipe)
-    table = SlideTable(Store(out), PREDICTIONS, companions=COMPANIONS)
+    folder = run_folder(out, card.model_id)
+    table = SlideTable(Store(folder), PREDICTIONS, companions=COMPANIONS)
 
     def note_recipe_and_model() -> None:
-        save_recipe(recipe, out)
-        table.store.write_bytes(card.model_dump_json(indent=2).encode(), "model.json")
+        if run_folder(out, card.model_id) != folder:  # seen by the one that has the lock
+            raise UsageError(f"another model has just begun to write into {out}: run again, and it goes beside it")
+        save_recipe(recipe, folder)
+        table.store.write_bytes(card.model_dump_json(indent=2).encode(), CARD)
 
-    shipped = ship_model(spark, engine_files(model, card), card.model_id)
     settled = inference_id(recipe, card.model_id)
     join = partial(join_lesions, table.store)
     batch = Batch(spark, "infer", table, settled, wave, before=note_recipe_and_model, after=join)
-    do_wave = partial(infer_wave, spark, recipe=grid_recipe, model=shipped, model_id=card.model_id, table=table)
+    engine = RunEngine(spark, grid_recipe, model, card, table.store)
+    do_wave = partial(infer_wave, spark, recipe=grid_recipe, engine=engine, model_id=card.model_id, table=table)
     return batch.run(entries, do_wave)
 
 
 def inference_id(recipe: Recipe, model_id: str) -> str:
     """What the ledger compares with earlier runs: a hash of all settings that shape an output, and the model."""
-    shaping = [prediction_recipe(recipe).recipe_id, recipe.inference.threshold, recipe.inference.lesion_radius]
+    names = ("threshold", "lesion_radius", "engine", "precision", "tolerance", "orientations", "overlap")
+    shaping = [prediction_recipe(recipe).recipe_id, *(getattr(recipe.inference, name) for name in names)]
     return f"{hashlib.sha256(json.dumps(shaping).encode()).hexdigest()[:12]}-{model_id}"
-
-
-def engine_files(model: Path, card: ModelCard) -> tuple[Path, ...]:
-    """The files that workers compute with: the exported form, which agreed with the model, else the model itself.
-
-    Raises:
-        UsageError: the exported form is not the one that was compared.
-    """
-    if card.exported is None:
-        return (model,)
-    graph = model.with_name(card.exported.file)
-    files = (graph, graph.with_suffix(".bin"))
-    if not all(file.is_file() for file in files):
-        log.warning("%s and its .bin are not beside %s: Keras computes, which is slower", graph.name, model)
-        return (model,)
-    if files_hash(graph) != card.exported.sha256:
-        raise UsageError(
-            f"{graph} is not the exported form that the card of {model.name} describes: copy all files of one "
-            "training, or remove it, and Keras computes"
-        )
-    return files
-
-
-def ship_model(spark: SparkSession, files: Sequence[Path], model_id: str) -> str:
-    """Send a model to the workers under a name of its own: Spark never replaces a file it has sent.
-
-    Args:
-        spark: the session; a copy of the files stays with it until it ends, for workers that join late.
-        files: of one form of the model; they differ in their suffix.
-        model_id: short hash of the model.
-
-    Returns:
-        The name of the first one for `SparkFiles.get`; the others lie beside it.
-    """
-    copies = [Path(SparkFiles.getRootDirectory()) / f"{model_id}{file.suffix}" for file in files]
-    for file, copy in zip(files, copies, strict=True):
-        if not copy.exists():
-            shutil.copyfile(file, copy)
-            spark.sparkContext.addFile(str(copy))
-    return copies[0].name
 
 
 def refuse_other_geometry(card: ModelCard, recipe: Recipe) -> None:
@@ -154,12 +119,15 @@ def infer(
     """Run MODEL over slides: predictions, heatmaps, lesions and slide scores in OUT."""
     recipe = load_recipe(conf, overrides)
     entries = inventory(slides, recipe.tiling, recipe.seed)
-    refuse_other_geometry(load_card(model), recipe)  # wrong use is answered before Spark starts
-    refuse_locked(Store(out))
+    card = load_card(model)  # wrong use is answered before Spark starts
+    refuse_other_geometry(card, recipe)
+    check_engine(recipe.inference, model, card)
+    folder = run_folder(out, card.model_id)
+    refuse_locked(Store(folder))
     with spark_session("infer", master) as spark:
         summary = run_inference(spark, recipe, entries, model, out, wave)
     found = f"{summary.patches} windows judged, {summary.positives} at or above {recipe.inference.threshold}"
-    tell(summary, f"{found}; look at {out}/heatmaps")
+    tell(summary, f"{found}; look at {folder}/heatmaps")
     return summary.exit_code
 
 

@@ -1,28 +1,31 @@
 """From slides and a model to predictions: tissue is found, read and judged block by block, on Spark."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark import Accumulator, SparkFiles
+from pyspark import Accumulator
 from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
 from cluster.storage import Store
-from inference.engine import Engine, engine
-from preprocessing.crops import windows_at_scales
+from inference.batches import full_batches
+from inference.engines.base import Engine
+from inference.engines.choice import EngineSpec, engine
 from preprocessing.grid import to_level_0
 from preprocessing.isolation import isolated
 from preprocessing.recipe import Recipe
 from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.shard_file import write_shard
 from preprocessing.slide_plan import SlidePlan, WaveUnits
-from preprocessing.stain.normalization import StainProfile
 from preprocessing.survey import unit_candidates
+from preprocessing.tiling_settings import Tiling
+from preprocessing.tissue_judge import TissueJudge
 from preprocessing.unit_report import UnitReport
 from preprocessing.unit_tasks import over_units
 
@@ -47,7 +50,7 @@ def prediction_recipe(recipe: Recipe) -> Recipe:
 
 
 def predict(
-    spark: SparkSession, units: WaveUnits, recipe: Recipe, model: str, model_id: str, staging: str
+    spark: SparkSession, units: WaveUnits, recipe: Recipe, spec: EngineSpec, model_id: str, staging: str
 ) -> list[UnitReport]:
     """Predict every tissue window of many units of work; workers write the shards.
 
@@ -55,59 +58,114 @@ def predict(
         spark: the session.
         units: of a wave; travels to the workers.
         recipe: from `prediction_recipe`.
-        model: name under which the model was sent, for `SparkFiles.get`.
-        model_id: short hash of that file, noted in every row.
+        spec: of the engine; its files were sent to the workers.
+        model_id: short hash of the model, noted in every row.
         staging: URI; `slide_id=I/*.parquet` appear below it, and `prepare` left the tissue masks there.
 
     Returns:
-        A report of each unit. Memory of a worker: the model, a block, and two batches of patches.
+        A report of each unit. Memory of a worker: the model, a block at every scale, one batch of patches, and 20 bytes
+        a window of the unit.
     """
     written = patch_counter(spark)
-    predict_unit = partial(
-        _predict_unit, recipe=recipe, model=model, model_id=model_id, staging=staging, written=written
-    )
+    predict_unit = partial(_predict_unit, recipe=recipe, spec=spec, model_id=model_id, staging=staging, written=written)
     return over_units(spark, units, predict_unit)
 
 
 def _predict_unit(
-    plan: SlidePlan, shard: int, recipe: Recipe, model: str, model_id: str, staging: str, written: Accumulator[int]
+    plan: SlidePlan,
+    shard: int,
+    recipe: Recipe,
+    spec: EngineSpec,
+    model_id: str,
+    staging: str,
+    written: Accumulator[int],
 ) -> UnitReport:
     started = time.monotonic()
     slide_id = plan.entry.slide_id
-    judge = engine(SparkFiles.get(model), recipe.inference.batch_size)
-    grid, mine = plan.blocks(shard, recipe)
-    tissue = plan.judge(recipe, staging)
     with isolated(slide_id, f"predict {shard}", staging) as alive, plan.opened() as slide:
-        found = unit_candidates(slide, grid, mine, None, tissue, recipe.tiling, alive)
-        judged = [part for block in found for part in judge_block(slide, block.origins, recipe, judge, plan.stain)]
-    if not judged:
+        judged = judge_unit(plan, shard, slide, recipe, lambda: engine(spec), plan.judge(recipe, staging), alive)
+    if judged is None:
         return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
-    probability = np.concatenate([values for _, values in judged])
-    xy = to_level_0(np.concatenate([origins for origins, _ in judged]), plan.scales[0].downsample)
-    columns = [xy[:, 0], xy[:, 1], probability, np.ones(len(xy), np.float32), [model_id] * len(xy)]
+    xy = to_level_0(judged.origins, plan.scales[0].downsample)
+    columns = [xy[:, 0], xy[:, 1], judged.probability, judged.tissue_fraction, [model_id] * len(xy)]
     table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTION_SCHEMA)
     write_shard([table], PREDICTION_SCHEMA, Store(staging), f"slide_id={slide_id}/part-{shard:05d}.parquet")
     written.add(len(table))
-    positives = int((probability >= recipe.inference.threshold).sum())
+    positives = int((judged.probability >= recipe.inference.threshold).sum())
     return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started)
 
 
-def judge_block(
-    slide: ScaledSlide, found: NDArray[np.int32], recipe: Recipe, judge: Engine, stain: StainProfile | None
-) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
-    """Predict some windows of a block.
+@dataclass(frozen=True)
+class Judged:
+    """The windows of a unit of work, block by block.
+
+    Attributes:
+        origins: (n, 2) int32, top-left corners, scale-0 pixels; n at least 1.
+        probability: (n,) float32.
+        tissue_fraction: (n,) float32, of each window's cell.
+    """
+
+    origins: NDArray[np.int32]
+    probability: NDArray[np.float32]
+    tissue_fraction: NDArray[np.float32]
+
+
+def judge_unit(
+    plan: SlidePlan,
+    shard: int,
+    slide: ScaledSlide,
+    recipe: Recipe,
+    engine_of_worker: Callable[[], Engine],
+    tissue: TissueJudge,
+    alive: Callable[[], None],
+) -> Judged | None:
+    """Find and judge the windows of a unit of work.
+
+    Each tile of the slide is decoded once, as long as a column of the unit's blocks fits into the reader's cache.
 
     Args:
-        slide: open.
-        found: (n, 2) top-left corners, scale-0 pixels.
+        plan, shard: the unit.
+        slide: of the plan, open.
         recipe: from `prediction_recipe`.
-        judge: computes the probabilities.
-        stain: profile of the normalization, as in training.
+        engine_of_worker: called only where there is something to judge.
+        tissue: the recipe's rule on this slide.
+        alive: called before every block, as a sign of life.
 
-    Yields:
-        Origins (n, 2) int32 in scale-0 pixels and probabilities (n,) float32, at most a batch at a time.
+    Returns:
+        None where the unit has no tissue.
     """
-    for start in range(0, len(found), recipe.inference.batch_size):
-        origins = found[start : start + recipe.inference.batch_size]
-        windows = windows_at_scales(slide, origins, recipe.tiling.window, stain)
-        yield origins, judge.predict([np.stack(list(of_scale)) for of_scale in windows])
+    tiling, fractions = recipe.tiling, []
+
+    def places() -> Iterator[NDArray[np.int32]]:
+        grid, mine = plan.blocks(shard, recipe)
+        downwards = sorted(mine, key=lambda block: (block.x, block.y))  # a unit is wide: its columns are the shorter
+        for found in unit_candidates(slide, grid, downwards, None, tissue, tiling, alive):
+            fractions.append(cell_tissue(slide, found.origins, tissue, tiling))
+            yield found.origins
+
+    origins, probabilities = [], []
+    for corners, images in full_batches(slide, places(), tiling.window, recipe.inference.batch_size, plan.stain):
+        origins.append(corners.copy())
+        probabilities.append(engine_of_worker().predict(images))
+        alive()
+    if not origins:
+        return None
+    return Judged(np.concatenate(origins), np.concatenate(probabilities), np.concatenate(fractions))
+
+
+def cell_tissue(
+    slide: ScaledSlide, origins: NDArray[np.int32], tissue: TissueJudge, tiling: Tiling
+) -> NDArray[np.float32]:
+    """Share of tissue in the cell of each window: the square of the grid's step, or the window's if that is smaller.
+
+    Args:
+        slide: open; the windows of a block were just judged on it, so that no pixel is read again.
+        origins: (n, 2) top-left corners of these windows, scale-0 pixels, n at least 1.
+        tissue: the recipe's rule on this slide.
+        tiling: from `prediction_recipe`.
+
+    Returns:
+        (n,) float32.
+    """
+    side = min(tiling.stride, tiling.window)
+    return tissue.fractions(slide, origins + np.int32((tiling.window - side) // 2), side)

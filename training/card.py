@@ -55,8 +55,8 @@ class ExportCard(BaseModel):
     """The exported form of a model, and how far it agrees with Keras.
 
     Attributes:
-        file: name of the graph; the numbers lie beside it as `.bin`.
-        sha256: of both files, the graph first.
+        file: name of the graph; OpenVINO's numbers lie beside it as `.bin`.
+        sha256: of its files together, the graph first.
         patches: real patches on which both forms were compared.
         largest_difference: of a probability, over these patches.
         tolerance: the difference that was allowed.
@@ -82,7 +82,8 @@ class ModelCard(BaseModel):
         metrics: by split, of a model of two classes.
         class_metrics: by split, of a model of more.
         epoch: the epoch whose weights it has, with its stage; None where it is not known.
-        exported: its exported form; None where it has none.
+        exported: its exported form for OpenVINO; None where it has none.
+        onnx: the same for ONNX.
         created_at: with the time zone.
     """
 
@@ -96,6 +97,7 @@ class ModelCard(BaseModel):
     class_metrics: dict[str, ClassMetrics] = {}
     epoch: Epoch | None = None
     exported: ExportCard | None = None
+    onnx: ExportCard | None = None
     created_at: datetime
 
     @model_validator(mode="after")

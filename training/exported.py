@@ -1,4 +1,4 @@
-"""Reading an exported model: OpenVINO, without TensorFlow or Keras, and without anything reported to anybody."""
+"""Reading an exported model, OpenVINO or ONNX: without TensorFlow, and without anything reported to anybody."""
 
 import hashlib
 import importlib
@@ -10,20 +10,47 @@ from typing import Any, Final
 _TELEMETRY: Final = "openvino_telemetry"
 
 
-def compiled(graph: Path, **properties: str) -> Any:
+def compiled(graph: Path, *, pixels: bool = False, **properties: str) -> Any:
     """An exported model, ready for this machine's CPU.
 
     Args:
         graph: the `.xml` file.
+        pixels: its inputs are to be given as uint8, which the graph itself turns into float32.
         properties: of the CPU plug-in; without `INFERENCE_PRECISION_HINT` it computes in float32.
     """
-    return quiet_openvino().Core().compile_model(str(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32", **properties})
+    openvino = quiet_openvino()
+    core = openvino.Core()
+    model = core.read_model(str(graph))
+    if pixels:
+        steps = importlib.import_module("openvino.preprocess").PrePostProcessor(model)
+        for given in model.inputs:
+            steps.input(given.any_name).tensor().set_element_type(openvino.Type.u8)
+        model = steps.build()
+    return core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **properties})
+
+
+def onnx_session(graph: Path) -> Any:
+    """An `onnxruntime.InferenceSession` on one thread of this machine's CPU.
+
+    Args:
+        graph: the `.onnx` file.
+    """
+    onnxruntime = importlib.import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+
+
+def form_files(graph: Path) -> tuple[Path, ...]:
+    """The files of an exported form, the graph first: OpenVINO keeps its numbers beside it, ONNX inside."""
+    return (graph, graph.with_suffix(".bin")) if graph.suffix == ".xml" else (graph,)
 
 
 def files_hash(graph: Path) -> str:
-    """SHA-256 of graph and numbers together."""
+    """SHA-256 of all files of an exported form together."""
     total = hashlib.sha256()
-    for file in (graph, graph.with_suffix(".bin")):
+    for file in form_files(graph):
         with file.open("rb") as stream:
             while part := stream.read(1 << 20):
                 total.update(part)

@@ -17,11 +17,11 @@ from preprocessing.hashing import stable_hash
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from preprocessing.training_settings import EveryRow
-from training.card import ExportCard
+from training.card import ExportCard, load_card
 from training.chosen_patches import middle
 from training.completeness import check_complete
 from training.epochs import Epoch
-from training.export import Images, export_model
+from training.export import Images, export_model, export_onnx
 from training.find_rate import FIGURE_FILE, find_rate
 from training.fit import MODEL_FILE, checkpoints_of, fit
 from training.losses import class_weights
@@ -85,9 +85,9 @@ def run_training(
     Args:
         recipe: what to train, and how.
         patches_uri: the output of the tile job.
-        out: local folder; it gets `model.keras`, its card `model.json`, its exported form `model.xml` and `.bin`,
-            `recipe.yaml`, `checkpoints/`, `logs/`, and the report: `report.html`, `metrics.md`, `metrics.json`,
-            `slides.csv` and figures.
+        out: local folder; it gets `model.keras`, its card `model.json`, its exported forms (`model.xml` with
+            `.bin`, `model.onnx`), `recipe.yaml`, `checkpoints/`, `logs/`, and the report: `report.html`, `metrics.md`,
+            `metrics.json`, `slides.csv` and figures.
         replicas: devices that share a batch; 0 takes all GPUs, or one CPU.
         tracking_uri: of an MLflow server, if the training shall be noted there.
 
@@ -102,7 +102,9 @@ def run_training(
     with lock, tracked(tracking_uri, recipe, folder) as run:
         epochs = train_core(recipe, table, folder, replicas, run)
         exported = export_kept(model_file, table, recipe)
-        report = report_training(model_file, table, recipe, epochs, exported)
+        report = report_training(model_file, table, recipe, epochs, exported.get("openvino"))
+        if "onnx" in exported:
+            load_card(model_file).model_copy(update={"onnx": exported["onnx"]}).save(model_file)
         if run:
             run.finish({split: asdict(of) for split, of in report.metrics.items()}, [report.page, report.card])
     return TrainingResult(model_file, tuple(epochs), report)
@@ -156,14 +158,23 @@ def find_first_rate(recipe: Recipe, patches_uri: str, out: str, replicas: int) -
     return find_rate(recipe, stream, folder, mirrored(replicas, training.batch_size, training.xla), weights)
 
 
-def export_kept(model_file: Path, table: PatchTable, recipe: Recipe) -> ExportCard | None:
-    """Export the best model; one that cannot be exported is still a model, and the log says why it was not."""
+def export_kept(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, ExportCard]:
+    """Export the best model in all forms of the recipe.
+
+    One that cannot be exported is still a model, and the log says why it was not.
+
+    Returns:
+        The forms that were kept, by their name in `training.exports`.
+    """
     core = keras.saving.load_model(model_file, compile=False, safe_mode=True)
-    try:
-        return export_model(core, model_file.parent, _probe(table, recipe))
-    except JobError as error:
-        log.warning("%s", error)
-        return None
+    exporters = {"openvino": export_model, "onnx": export_onnx}
+    kept: dict[str, ExportCard] = {}
+    for name in recipe.training.exports:
+        try:
+            kept[name] = exporters[name](core, model_file.parent, _probe(table, recipe))
+        except JobError as error:
+            log.warning("%s", error)
+    return kept
 
 
 def _probe(table: PatchTable, recipe: Recipe) -> Iterator[Images]:

@@ -6,30 +6,38 @@ import keras
 import numpy as np
 import pytest
 
-from inference.engine import KerasEngine, OpenVinoEngine, engine, tumor_probability
+from inference.engines.base import EngineName, tumor_probability
+from inference.engines.choice import EngineSpec, loaded
+from inference.engines.keras_engine import KerasEngine
+from inference.engines.onnx_engine import OnnxEngine
+from inference.engines.openvino_engine import OpenVinoEngine
 from tests.inference.color_model import expected_probability
-from training.export import export_model
+from training.export import export_model, export_onnx
 
 
 @pytest.fixture(scope="module")
 def exported(tiny_model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both exported forms."""
     folder = tmp_path_factory.mktemp("exported")
     probe = {name: np.full((16, 80, 80, 3), 150, np.float32) for name in ("scale_0", "scale_1")}
-    return folder / export_model(tiny_model, folder, [probe]).file
+    export_model(tiny_model, folder, [probe])
+    export_onnx(tiny_model, folder, [probe])
+    return folder
 
 
-@pytest.mark.parametrize("form", ["keras", "openvino"])
+@pytest.mark.parametrize("form", ["keras", "openvino", "onnx"])
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
 def test_a_last_batch_that_is_not_full_changes_nothing(
-    tiny_model: keras.Model, model_file: Path, exported: Path, form: str, count: int
+    tiny_model: keras.Model, model_file: Path, exported: Path, form: EngineName, count: int
 ) -> None:
     rng = np.random.default_rng(count)
     around = rng.integers(100, 220, (count, 2, 1, 1, 3))
     noise = rng.integers(-30, 30, (count, 2, 80, 80, 3))
     pixels = (around + noise).astype(np.uint8)
     images = [pixels[:, 0], pixels[:, 1]]
-    files, engines = {"keras": model_file, "openvino": exported}, {"keras": KerasEngine, "openvino": OpenVinoEngine}
-    judge = engine(str(files[form]), 16)
+    files = {"keras": model_file, "openvino": exported / "model.xml", "onnx": exported / "model.onnx"}
+    engines = {"keras": KerasEngine, "openvino": OpenVinoEngine, "onnx": OnnxEngine}
+    judge = loaded(EngineSpec(form, files[form].name, 16), str(files[form]))
     assert type(judge) is engines[form]
     got = judge.predict(images)
     assert got.shape == (count,)

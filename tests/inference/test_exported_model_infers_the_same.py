@@ -1,53 +1,102 @@
-"""Workers compute with the exported form where there is one, and with no other than the card describes."""
+"""Workers compute with the exported form that the recipe names or that is best, and with no other than the card's."""
 
 import logging
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
 from cluster.errors import UsageError
-from inference.job import engine_files
+from inference.engines.base import EngineName
+from inference.engines.forms import best_on_cpu, check_engine, engine_files
+from inference.job import run_inference
+from preprocessing.inventory import inventory
 from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import load_recipe
+from tests.conftest import ROOT, Command
 from tests.inference.color_model import save_with_card
 from tests.inference.conftest import GOOD, Run
 from tests.inference.tables import predictions_of
 from training.card import load_card
-from training.export import export_model
+from training.export import export_model, export_onnx
 
 
 @pytest.fixture
 def exported(tiny_model: keras.Model, sparse: Recipe, tmp_path: Path) -> Path:
-    """`model.keras` with its card, and its exported form beside it."""
+    """`model.keras` with its card, and both exported forms beside it."""
     model = save_with_card(tiny_model, tmp_path / "model", sparse)
-    probe = {name: np.full((16, 80, 80, 3), 150, np.float32) for name in ("scale_0", "scale_1")}
-    form = export_model(tiny_model, model.parent, [probe])
-    load_card(model).model_copy(update={"exported": form}).save(model)
+    probe = [{name: np.full((16, 80, 80, 3), 150, np.float32) for name in ("scale_0", "scale_1")}]
+    forms = {
+        "exported": export_model(tiny_model, model.parent, probe),
+        "onnx": export_onnx(tiny_model, model.parent, probe),
+    }
+    load_card(model).model_copy(update=forms).save(model)
     return model
 
 
-def test_predictions_are_those_of_keras(spark: SparkSession, finished: Run, exported: Path, tmp_path: Path) -> None:
-    assert [file.name for file in engine_files(exported, load_card(exported))] == ["model.xml", "model.bin"]
-    run = Run(finished.slides, tmp_path / "out", exported, finished.recipe, finished.summary)
-    assert run.again(spark, finished.slides, run.out).done == finished.summary.done
+def with_inference(recipe: Recipe, **settings: object) -> Recipe:
+    return recipe.model_copy(update={"inference": recipe.inference.model_copy(update=settings)})
+
+
+@pytest.mark.parametrize(("engine", "label"), [("openvino", "openvino float32"), ("onnx", "onnx")])
+def test_predictions_are_those_of_keras(
+    spark: SparkSession, finished: Run, exported: Path, tmp_path: Path, engine: EngineName, label: str
+) -> None:
+    recipe = with_inference(finished.recipe, engine=engine, precision="float32" if engine == "openvino" else "auto")
+    entries = inventory(str(finished.slides), recipe.tiling, recipe.seed)
+    assert run_inference(spark, recipe, entries, exported, str(tmp_path / "out")).done == finished.summary.done
     for slide in GOOD:
-        ours, keras_s = predictions_of(run.out, slide), predictions_of(finished.out, slide)
+        ours, keras_s = predictions_of(tmp_path / "out", slide), predictions_of(finished.out, slide)
         assert len(ours) > 20
-        assert ours[["x", "y"]].equals(keras_s[["x", "y"]])
+        assert ours[["x", "y", "tissue_fraction"]].equals(keras_s[["x", "y", "tissue_fraction"]])
         np.testing.assert_allclose(ours["probability"], keras_s["probability"], rtol=0, atol=1e-5)
+        (score,) = pd.read_parquet(tmp_path / "out" / "slide_scores" / f"{slide}.parquet").to_dict("records")
+        assert score["engine"] == label
 
 
-def test_files_of_another_training_are_refused(exported: Path) -> None:
+def test_files_of_another_training_are_refused(exported: Path, sparse: Recipe) -> None:
     numbers = exported.with_name("model.bin")
     numbers.write_bytes(numbers.read_bytes()[::-1])
     with pytest.raises(UsageError, match=r"model\.xml is not the exported form"):
-        engine_files(exported, load_card(exported))
+        check_engine(sparse.inference, exported, load_card(exported))
 
 
 def test_without_its_files_keras_computes_and_says_so(exported: Path, caplog: pytest.LogCaptureFixture) -> None:
+    card = load_card(exported)
+    assert best_on_cpu(exported, card) == "openvino"
     exported.with_name("model.bin").unlink()
     with caplog.at_level(logging.WARNING, "histospark"):
-        assert engine_files(exported, load_card(exported)) == (exported,)
+        assert best_on_cpu(exported, card) == "keras"
+    assert engine_files("keras", exported, card) == (exported,)
     assert "Keras computes, which is slower" in caplog.text
+
+
+@pytest.mark.parametrize(("engine", "file"), [("openvino", "model.bin"), ("onnx", "model.onnx")])
+def test_an_engine_asked_by_name_needs_its_file(exported: Path, sparse: Recipe, engine: str, file: str) -> None:
+    recipe, card = with_inference(sparse, engine=engine), load_card(exported)
+    check_engine(recipe.inference, exported, card)
+    exported.with_name(file).unlink()
+    with pytest.raises(UsageError, match=f"the engine {engine} reads .*training.exports"):
+        check_engine(recipe.inference, exported, card)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_bfloat16_is_asked_of_openvino_alone(exported: Path, sparse: Recipe, engine: str) -> None:
+    recipe = with_inference(sparse, engine=engine, precision="bfloat16")
+    with pytest.raises(UsageError, match="precision bfloat16 is OpenVINO's"):
+        check_engine(recipe.inference, exported, load_card(exported))
+
+
+def test_a_missing_form_is_told_before_spark_starts(
+    histospark: Command, drawn: Path, tiny_model: keras.Model, tmp_path: Path
+) -> None:
+    recipe = load_recipe(str(ROOT / "conf" / "demo.yaml"))
+    model = save_with_card(tiny_model, tmp_path / "model", recipe)
+    arguments = ["--conf", "conf/demo.yaml", "--slides", drawn, "--model", model, "--out", tmp_path / "out"]
+    said = histospark("infer", *arguments, "--set", "inference.engine=onnx", JAVA_HOME="/nowhere")
+    assert said.returncode == 2
+    assert "the engine onnx reads model.onnx" in said.stderr
+    assert not (tmp_path / "out").exists()

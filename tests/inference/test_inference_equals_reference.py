@@ -46,14 +46,26 @@ def test_every_window_with_tissue_has_the_probability_of_its_pixels(finished: Ru
     ]
     expected = dict(zip([(w.x, w.y) for w in wanted], expected_probability(np.array(means)), strict=True))
     got = predictions_of(finished.out, slide_id)
-    assert list(got.columns) == ["x", "y", "probability", "model_id"]
-    assert [str(kind) for kind in got.dtypes[:3]] == ["int32", "int32", "float32"]
+    assert list(got.columns) == ["x", "y", "probability", "tissue_fraction", "model_id"]
+    assert [str(kind) for kind in got.dtypes[:4]] == ["int32", "int32", "float32", "float32"]
     places = list(zip(got["x"], got["y"], strict=True))
     assert len(places) == len(set(places)) == len(expected) > 50
     assert set(places) == set(expected)
     np.testing.assert_allclose(got["probability"], [expected[place] for place in places], atol=1e-5)
     assert np.ptp(list(expected.values())) > 0.3
     assert set(got["model_id"]) == {yaml.safe_load(finished.model.with_suffix(".json").read_text())["model_id"]}
+
+
+@pytest.mark.parametrize("slide_id", GOOD)
+def test_tissue_fraction_is_that_of_the_middle_square(finished: Run, slide_id: str) -> None:
+    """The square of the grid's step, 48 px of scale 0, counted pixel by pixel."""
+    path = finished.slides / f"{slide_id}.tif"
+    tissue = reference.is_tissue(reference.whole_level(path, 1), 0.8)
+    got = predictions_of(finished.out, slide_id)
+    inset = (80 - 48) // 2
+    for x, y, share in zip(got["x"] // 2 + inset, got["y"] // 2 + inset, got["tissue_fraction"], strict=True):
+        assert share == pytest.approx(tissue[y : y + 48, x : x + 48].mean())
+    assert got["tissue_fraction"].min() < 0.5 < got["tissue_fraction"].max()
 
 
 def test_a_damaged_slide_fails_alone_and_glass_is_empty(finished: Run) -> None:
@@ -68,9 +80,10 @@ def test_a_damaged_slide_fails_alone_and_glass_is_empty(finished: Run) -> None:
 
 
 def test_only_good_slides_have_outputs_and_nothing_else_is_left(finished: Run) -> None:
-    beside = {"lesions.csv", "recipe.yaml", "model.json"}
+    beside = {"lesions.csv", "recipe.yaml", "model.json", "engine.json"}
     for slide_id in GOOD:
-        beside |= {f"heatmaps/{slide_id}.png", f"slide_scores/{slide_id}.parquet", f"lesions/{slide_id}.csv"}
+        beside |= {f"heatmaps/{slide_id}.{kind}" for kind in ("png", "tif", "geojson")}
+        beside |= {f"slide_scores/{slide_id}.parquet", f"lesions/{slide_id}.csv"}
     names = set(contents(finished.out))
     assert {name for name in names if not name.startswith("predictions/")} == beside
     assert {name.split("/")[1] for name in names if name.startswith("predictions/")} == {

@@ -1,6 +1,7 @@
-"""A second run opens no finished slide; another model, another threshold, a changed slide are done again."""
+"""A second run opens no finished slide; another threshold, a changed slide are done anew; another model is beside."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 from pyspark.sql import SparkSession
 
 from inference.job import run_inference
+from inference.run_folder import runs_in
 from preprocessing.batch import BatchSummary
 from preprocessing.inventory import inventory
 from preprocessing.recipe import Recipe
+from tests.conftest import Command
 from tests.inference.color_model import BIAS, color_model, save_with_card
 from tests.inference.conftest import GOOD, Run
 from tests.inference.tables import contents, predictions_of
 from tests.tables import ledger_of
+from training.card import load_card
 
 
 @pytest.fixture
@@ -63,19 +67,43 @@ def test_a_slide_that_changed_for_the_worse_loses_its_outputs(
     assert set(pd.read_csv(out / "lesions.csv")["slide_id"]) == {"normal_01", "tumor_02"}
 
 
-def test_another_model_of_the_same_file_name_does_the_slide_again(
+def test_another_model_of_the_same_file_name_goes_beside_it(
     spark: SparkSession, finished: Run, slides: Path, out: Path, tmp_path: Path
 ) -> None:
     other = save_with_card(color_model(bias=BIAS - 1), tmp_path / "other", finished.recipe)
     assert other.name == finished.model.name
     summary = infer_one(spark, finished.recipe, slides / "normal_01.tif", other, out)
     assert (summary.done, summary.skipped) == (1, 0), summary.faults
-    before, after = (predictions_of(folder, "normal_01") for folder in (finished.out, out))
+    runs = runs_in(str(out))
+    first, second = (Path(uri) for uri in runs.values())
+    assert first == out
+    assert second == out / "models" / load_card(other).model_id
+    of_all = contents(out)
+    assert {name: of_all[name] for name in of_all if not name.startswith("models/")} == contents(finished.out)
+    before, after = (predictions_of(folder, "normal_01") for folder in (first, second))
     logit = [np.log(frame["probability"] / (1 - frame["probability"])) for frame in (before, after)]
     pd.testing.assert_frame_equal(before[["x", "y"]], after[["x", "y"]])
     np.testing.assert_allclose(logit[0] - logit[1], 1, atol=1e-3)
     assert set(before["model_id"]).isdisjoint(after["model_id"])
+    assert set(contents(second)) == {
+        name for name in contents(out) if not name.startswith("models/") and not re.search("tumor_0[12]", name)
+    }
     assert infer_one(spark, finished.recipe, slides / "normal_01.tif", other, out).skipped == 1
+
+
+def test_results_of_each_model_are_evaluated_by_themselves(
+    spark: SparkSession, finished: Run, slides: Path, out: Path, tmp_path: Path, histospark: Command
+) -> None:
+    other = save_with_card(color_model(bias=BIAS - 1), tmp_path / "other", finished.recipe)
+    entries = inventory(str(finished.slides), finished.recipe.tiling, finished.recipe.seed)
+    assert run_inference(spark, finished.recipe, entries, other, str(out)).done == 3
+    for model in (finished.model, other):
+        model_id = load_card(model).model_id
+        folder = tmp_path / model_id
+        common = ["--predictions", out, "--slides", slides, "--out", folder]
+        said = histospark("evaluate", *common, "--model-id", model_id)
+        assert said.returncode in (0, 3), said.stderr
+        assert (folder / "metrics.json").is_file()
 
 
 def test_another_threshold_finds_lesions_anew(spark: SparkSession, finished: Run, slides: Path, out: Path) -> None:

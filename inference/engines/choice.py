@@ -1,0 +1,66 @@
+"""Which engine a worker loads. The only place that picks one by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from pyspark import SparkFiles
+
+from inference.engines.base import Engine, EngineName, Precision
+from inference.engines.keras_engine import KerasEngine
+from inference.engines.onnx_engine import OnnxEngine
+from inference.engines.openvino_engine import OpenVinoEngine
+from inference.engines.orientations import EightOrientations
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """What a worker has to know to load its engine.
+
+    Attributes:
+        name: of the engine.
+        file: the form of the model it reads, under the name by which it was sent to the workers.
+        batch_size: patches per call of the model.
+        orientations: 8 averages over the turns and mirrorings of a window, 1 takes it as it is.
+        precision: of the arithmetic; OpenVINO alone has a choice.
+    """
+
+    name: EngineName
+    file: str
+    batch_size: int
+    orientations: int = 1
+    precision: Precision = "float32"
+
+    @property
+    def label(self) -> str:
+        """For people: `openvino bfloat16`, `openvino float32`, `onnx` or `keras`."""
+        return f"{self.name} {self.precision}" if self.name == "openvino" else self.name
+
+    def in_precision(self, precision: Precision) -> "EngineSpec":
+        """The same in another precision."""
+        return replace(self, precision=precision)
+
+
+_ENGINES: Final[dict[EngineName, Callable[[str, EngineSpec], Engine]]] = {
+    "openvino": lambda path, spec: OpenVinoEngine(path, spec.batch_size, spec.precision),
+    "onnx": lambda path, spec: OnnxEngine(path, spec.batch_size),
+    "keras": lambda path, spec: KerasEngine(path, spec.batch_size),
+}
+
+
+@lru_cache(maxsize=1)
+def engine(spec: EngineSpec) -> Engine:
+    """The engine of this worker process; the model is read at the first call, and one is kept in memory."""
+    return loaded(spec, SparkFiles.get(spec.file))
+
+
+def loaded(spec: EngineSpec, path: str) -> Engine:
+    """A new engine.
+
+    Args:
+        spec: which one.
+        path: of its form of the model.
+    """
+    one = _ENGINES[spec.name](path, spec)
+    return EightOrientations(one) if spec.orientations == 8 else one

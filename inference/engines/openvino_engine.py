@@ -1,0 +1,46 @@
+"""OpenVINO: the fastest engine on CPUs, in float32 or bfloat16."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.errors import JobError
+from inference.engines.base import Images, Precision, in_batches, tumor_probability
+from training.exported import compiled, quiet_openvino
+
+_HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVinoEngine:
+    """The exported form of a model on OpenVINO, on one thread: Spark runs one worker per core.
+
+    Args:
+        graph: of the `.xml` file, its numbers beside it.
+        batch_size: patches per call.
+        precision: of its arithmetic.
+
+    Raises:
+        JobError: this CPU does not compute in that precision.
+    """
+
+    def __init__(self, graph: str, batch_size: int, precision: Precision = "float32") -> None:
+        if precision == "bfloat16" and not computes_bfloat16():
+            raise JobError(
+                "this worker's CPU does not compute bfloat16, in which the run began; take workers that do, or run "
+                "with --set inference.precision=float32, which does all slides anew"
+            )
+        settings = {"INFERENCE_NUM_THREADS": "1", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        self._model = compiled(Path(graph), pixels=True, **settings)
+        self._batch_size = batch_size
+
+    def predict(self, images: Images) -> NDArray[np.float32]:
+        """See `Engine`. Memory: one batch of activations."""
+        parts = [np.array(self._model(batch)[0]) for batch in in_batches(images, self._batch_size)]
+        return tumor_probability(np.concatenate(parts))
+
+
+def computes_bfloat16() -> bool:
+    """Whether this machine's CPU has instructions for bfloat16 that OpenVINO uses."""
+    return "BF16" in quiet_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

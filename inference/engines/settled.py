@@ -1,0 +1,129 @@
+"""The engine of a run: settled once, noted beside the results, and the same for every slide of them."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from cluster.errors import JobError
+from cluster.storage import Store
+from inference.engines.base import EngineName, Precision
+from inference.engines.choice import EngineSpec
+from inference.engines.forms import best_on_cpu, engine_files, send
+from inference.engines.note import EngineNote, Question, noted
+from inference.engines.probe import Probe, probe_bfloat16
+from inference.engines.task_gpu import RESOURCE, gpus_of_task
+from preprocessing.recipe import Recipe
+from preprocessing.slide_plan import SlidePlan
+from training.card import ModelCard
+
+log = logging.getLogger("histospark")
+
+
+class RunEngine:
+    """Finds out what a run computes with: at its first wave that has tissue, unless an earlier run has noted it.
+
+    To be asked only while the run has the lock on its folder.
+
+    Args:
+        spark: the session.
+        recipe: from `prediction_recipe`.
+        model: the `.keras` file.
+        card: of the model.
+        store: the folder of the run.
+    """
+
+    def __init__(self, spark: SparkSession, recipe: Recipe, model: Path, card: ModelCard, store: Store) -> None:
+        self._spark = spark
+        self._recipe = recipe
+        self._model = model
+        self._card = card
+        self._store = store
+        self._asked = Question.of(recipe.inference, card.model_id)
+        self._settled: EngineSpec | None = None
+
+    def of_wave(self, plans: Sequence[SlidePlan], staging: str) -> EngineSpec:
+        """The engine for some slides; its files have been sent to the workers.
+
+        Args:
+            plans: slides of a wave.
+            staging: URI below which `prepare` left the tissue masks.
+
+        Raises:
+            UsageError: the engine's form of the model is missing.
+            JobError: bfloat16 was asked for and does not agree, or the workers do not compute it.
+        """
+        if self._settled is not None:
+            return self._settled
+        note = noted(self._store, self._asked)
+        if note is not None:
+            spec = self._sent(note.engine).in_precision(note.precision)
+            log.info("computing with %s, as this folder's engine.json says", spec.label)
+            self._settled = spec
+            return spec
+        spec = self._sent(self._name())
+        if spec.name != "openvino" or self._asked.precision == "float32":
+            return self._settle(spec, Probe(), "")
+        probe = probe_bfloat16(self._spark, plans, self._recipe, spec, staging)
+        if probe.computes and probe.windows == 0:
+            return spec  # nothing to judge in this wave, so far as could be seen
+        return self._settle(spec.in_precision(self._precision(probe)), probe, _told(probe, self._asked.tolerance))
+
+    def used(self, spec: EngineSpec) -> None:
+        """Slides were judged with what `of_wave` gave: then all are."""
+        if self._settled is None:
+            self._settle(spec, Probe(), "; no window could be compared with bfloat16")
+
+    def _name(self) -> EngineName:
+        if self._asked.engine != "auto":
+            return self._recipe.inference.engine  # type: ignore[return-value]
+        if self._tasks_have_gpus():
+            return "keras"
+        return best_on_cpu(self._model, self._card)
+
+    def _tasks_have_gpus(self) -> bool:
+        """Asks a task: that GPUs are asked for does not say that this cluster gives any."""
+        wanted = self._spark.sparkContext.getConf().get(f"spark.task.resource.{RESOURCE}.amount")
+        if wanted is None:
+            return False
+        (found,) = self._spark.sparkContext.parallelize([0], 1).map(lambda _: gpus_of_task()).collect()
+        return bool(found)
+
+    def _sent(self, name: EngineName) -> EngineSpec:
+        settings = self._recipe.inference
+        file = send(self._spark, engine_files(name, self._model, self._card), self._card.model_id)
+        return EngineSpec(name, file, settings.batch_size, settings.orientations)
+
+    def _precision(self, probe: Probe) -> Precision:
+        agrees = probe.computes and probe.largest_difference <= self._asked.tolerance
+        if self._asked.precision == "auto" or agrees:
+            return "bfloat16" if agrees else "float32"
+        remedy = "take inference.precision auto or float32"
+        if not probe.computes:
+            raise JobError(f"inference.precision is bfloat16, which the workers' CPUs do not compute: {remedy}")
+        raise JobError(
+            f"bfloat16 differs from float32 by {probe.largest_difference:.2g} on {probe.windows} windows, more than "
+            f"inference.tolerance {self._asked.tolerance:g}: {remedy}"
+        )
+
+    def _settle(self, spec: EngineSpec, probe: Probe, why: str) -> EngineSpec:
+        log.info("computing with %s%s", spec.label, why)
+        EngineNote(
+            asked=self._asked,
+            engine=spec.name,
+            precision=spec.precision,
+            windows=probe.windows,
+            largest_difference=probe.largest_difference,
+        ).save(self._store)
+        self._settled = spec
+        return spec
+
+
+def _told(probe: Probe, tolerance: float) -> str:
+    if not probe.computes:
+        return ": the workers' CPUs do not compute bfloat16"
+    return (
+        f": on {probe.windows} windows bfloat16 differs from float32 by at most {probe.largest_difference:.2g} "
+        f"(allowed: {tolerance:g})"
+    )
