@@ -3,6 +3,9 @@
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 export const whole = (number) => grouped.format(number);
+/** A threshold: two digits, three where it has them. */
+export const share = (number) => (Number.isInteger(Math.round(number * 1000) / 10) ? number.toFixed(2) : number.toFixed(3));
+
 export const probability = (number) => number.toFixed(3);
 
 /** A length in micrometers: µm below a millimeter, mm from there on. */

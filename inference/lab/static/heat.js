@@ -11,14 +11,15 @@ const PATIENCE = 1500; // ms after which new colors are shown even where some ti
  *
  * A coarse level's last pixel may lie half outside the picture, so the place of a tile follows from its true pixels.
  */
-function heatSource(id, heat, map, threshold) {
+export function heatSource(slide, map, threshold) {
+  const { slide_id: id, heat, version } = slide;
   const { tile_size: side, levels } = heat;
   const last = levels.length - 1;
   const pixels = (level, column, row) => {
     const [width, height] = levels[last - level];
     return [Math.min(side, width - column * side), Math.min(side, height - row * side)];
   };
-  const query = new URLSearchParams({ map, threshold: threshold.toFixed(2) });
+  const query = { map, threshold, v: version?.heat };
   return {
     width: heat.width,
     height: heat.height,
@@ -27,7 +28,7 @@ function heatSource(id, heat, map, threshold) {
     minLevel: 0,
     maxLevel: last,
     hasTransparency: () => true,
-    getTileUrl: (level, column, row) => slideUrl(id, `heat/${last - level}/${column}_${row}.png?${query}`),
+    getTileUrl: (level, column, row) => slideUrl(id, `heat/${last - level}/${column}_${row}.png`, query),
     getTileBounds(level, column, row, isSource) {
       const [width, height] = pixels(level, column, row);
       if (isSource) return new OpenSeadragon.Rect(0, 0, width, height);
@@ -78,9 +79,9 @@ export class HeatLayer {
     this.#remove(this.#coming);
     this.#coming = null;
     if (!this.#slide?.heat) return;
-    const { slide_id: id, width, heat } = this.#slide;
+    const { width, heat } = this.#slide;
     this.#viewer.addTiledImage({
-      tileSource: heatSource(id, heat, this.#look.map, this.#look.threshold),
+      tileSource: heatSource(this.#slide, this.#look.map, this.#look.threshold),
       x: 0,
       y: 0,
       width: (heat.width * heat.downsample) / width,

@@ -2,7 +2,8 @@
 
 import { byId, describe } from "./dom.js";
 
-const TYPING = "input:not([type=checkbox]), select, textarea, [contenteditable]";
+const TYPING = "input[type=search], select";
+const SLIDER = "input[type=range]";
 
 /**
  * Listen to keys.
@@ -14,6 +15,7 @@ export function listenToKeys(table) {
   const acts = new Map(table.flatMap((row) => row.keys.map((key) => [key, row.act])));
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest?.(SLIDER) && event.key.startsWith("Arrow")) return;
     if (event.target.closest?.(TYPING) || document.querySelector("dialog[open]")) return;
     const act = acts.get(event.key);
     if (!act) return;

@@ -22,7 +22,7 @@ const THUMBS_AFTER = 1500; // ms for the first slide to have the server for itse
 const server = new Server();
 const viewer = new SlideViewer(byId("viewer"));
 const heat = new HeatLayer(viewer.osd);
-const overlay = new Overlay(byId("overlay"), viewer);
+const overlay = new Overlay(viewer);
 const lesions = new LesionList(viewer, overlay);
 const pointer = new PointerReading(byId("viewer"), byId("pointer"), viewer, server);
 const powers = new Powers(viewer);
@@ -80,9 +80,11 @@ async function openSlide(id, view) {
 async function showSlide(slide, view, signal) {
   closeSlide();
   describeSlide(slide);
+  const { slide: hidden, ...problems } = slide.problems ?? {};
   if (slide.width === null || slide.max_level === null) {
     lesions.open(slide);
-    say(slide.status === "failed" ? "This slide failed" : "This slide cannot be shown", slide.error ?? "Its file could not be opened.");
+    const reasons = new Set([slide.error, hidden].filter(Boolean));
+    say(slide.status === "failed" ? "This slide failed" : "This slide cannot be shown", [...reasons].join("\n") || "Its file could not be opened.");
     keepLink();
     return;
   }
@@ -94,7 +96,8 @@ async function showSlide(slide, view, signal) {
   lesions.open(slide);
   powers.open(slide);
   controls.tellMissing(slide);
-  if (slide.status !== "done") note(`${slide.status === "failed" ? "Failed" : "Empty"}: ${slide.error ?? "nothing of this slide was judged"}`);
+  const stopped = slide.status === "done" ? slide.error : `${slide.status}: ${slide.error ?? "nothing of this slide was judged"}`;
+  note([...new Set([stopped, ...Object.values(problems)].filter(Boolean))].join("\n"));
   keepLink();
 }
 
@@ -131,7 +134,11 @@ function follow({ slide, x, y, zoom, ...rest }) {
 }
 
 function drawer(open) {
+  if (open === document.body.classList.contains("drawer-open")) return;
+  const hadFocus = byId("slides").contains(document.activeElement);
   document.body.classList.toggle("drawer-open", open);
+  if (open) byId("list").focus();
+  else if (hadFocus) byId("drawer").focus();
   byId("drawer").setAttribute("aria-expanded", String(open));
 }
 
@@ -199,7 +206,7 @@ function listenToServer() {
   server.addEventListener("found", () => {
     lost.hidden = true;
     if (!controls) location.reload(); // it was gone before the page began
-    else if (wanted !== null && !viewer.slide) openSlide(wanted);
+    else if (wanted !== null) openSlide(wanted, viewer.slide ? viewer.view() : undefined); // with what failed to load
   });
 }
 

@@ -1,5 +1,7 @@
 // What is drawn over the slide and stays thin at every zoom: the truth's outlines and the lesions' pins.
 
+import { element } from "./dom.js";
+
 const LINE = 2; // screen pixels
 const HALO = 4.5;
 const PIN = 11; // radius of a pin's head
@@ -23,9 +25,10 @@ export class Overlay {
   #look = { truth: true, marks: true };
   #chosen = -1;
 
-  constructor(canvas, viewer) {
-    this.#canvas = canvas;
+  constructor(viewer) {
     this.#viewer = viewer;
+    this.#canvas = element("canvas", { id: "overlay", ariaHidden: "true" });
+    viewer.osd.canvas.after(this.#canvas); // over the slide, under the navigator
     viewer.addEventListener("move", () => this.draw());
   }
 

@@ -37,6 +37,7 @@ export class Powers {
 
   show(zoom, mpp) {
     const now = mpp === null ? null : powerOf(mpp / zoom);
+    byId("power").textContent = now === null ? "" : `${+now.toPrecision(2)}×`;
     POWERS.forEach((power, index) => this.#buttons[index].setAttribute("aria-pressed", String(now !== null && Math.abs(now / power - 1) < 0.02)));
   }
 }

@@ -20,5 +20,4 @@ export function drawScale(zoom, mpp, widest = 140) {
   const text = mpp === null ? `${shown < 1 ? shown : whole(shown)} px` : length(shown);
   byId("scale-bar").style.width = `${shown / perPixel}px`;
   byId("scale-text").textContent = text;
-  byId("scale").setAttribute("aria-label", `Scale bar: ${text}`);
 }

@@ -5,8 +5,11 @@ const PAUSE = 3000; // ms between looks for a lost server
 /** Why something could not be had, in words for a person. */
 export class Refusal extends Error {}
 
-/** Address of something that belongs to a slide. */
-export const slideUrl = (id, rest) => `slides/${encodeURIComponent(id)}/${rest}`;
+/** Address of something that belongs to a slide; with its version, the browser may keep the answer. */
+export function slideUrl(id, rest, query = {}) {
+  const known = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
+  return `slides/${encodeURIComponent(id)}/${rest}${known.length ? `?${new URLSearchParams(known)}` : ""}`;
+}
 
 export class Server extends EventTarget {
   #lost = false;
@@ -17,7 +20,7 @@ export class Server extends EventTarget {
 
   /** The probability at a level-0 pixel; null where nothing was judged. */
   async probability(id, x, y, signal) {
-    const answer = await this.#json(slideUrl(id, `probability?x=${Math.floor(x)}&y=${Math.floor(y)}`), signal);
+    const answer = await this.#json(slideUrl(id, "probability", { x: Math.floor(x), y: Math.floor(y) }), signal);
     return answer.probability;
   }
 
