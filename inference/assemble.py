@@ -1,8 +1,13 @@
-"""From the predictions of one slide to its heatmap, lesions and score; one Spark task a slide."""
+"""From the predictions of one slide to its heatmap, polygons, lesions and score; one Spark task a slide."""
 
 import csv
 import io
-from collections.abc import Sequence
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -10,16 +15,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cluster.storage import Store
-from inference.heatmap import heatmap_png
-from inference.lesions import Lesion, find_lesions
-from inference.predict import PREDICTION_SCHEMA
-from inference.probability_map import probability_map
-from inference.scores import slide_score
+from inference.heatmaps.cells import CellMap
+from inference.heatmaps.filling import opened_cells
+from inference.heatmaps.lesions import Lesion, find_lesions
+from inference.heatmaps.overlay import heatmap_png
+from inference.heatmaps.polygons import write_polygons
+from inference.heatmaps.pyramid import PyramidLayout, write_pyramid
+from inference.scores import SlideScore, slide_score
 from inference.truth_outline import truth_outlines
 from preprocessing.readers.opening import open_slide
 from preprocessing.readers.thumbnail import slide_picture
 from preprocessing.recipe import Recipe
-from preprocessing.shard_file import write_shard
+from preprocessing.shard_file import WRITING, output_error, write_shard
 from preprocessing.slide_plan import SlidePlan
 
 # What a slide has beside its predictions; `{}` is its slide_id.
@@ -35,9 +42,11 @@ _THUMBNAIL = 1200  # longer side, pixels
 
 
 def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, engine: str, staging: str) -> None:
-    """Write heatmap, score and lesions of a slide below the staging folder.
+    """Write heatmap, polygons, score and lesions of a slide below the staging folder.
 
-    Memory: the slide's predictions (20 bytes each), a thumbnail, and the figure.
+    Memory: the same for slides of any size, but for the lesions and polygons themselves: some tiles of cells, a part of
+    a shard, a thumbnail, and the figure. What else there is lies in the machine's temporary folder: 8 bytes a cell, the
+    TIFF and the polygons.
 
     Args:
         plan: the slide, whose predictions lie in `staging`.
@@ -45,23 +54,25 @@ def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, engine: str, stagin
         model_id: of the model.
         engine: what computed, for the slide's score.
         staging: URI.
+
+    Raises:
+        SlideError: the slide cannot be read, or there is no space for the results.
     """
-    store, entry, facts = Store(staging), plan.entry, plan.facts
-    xy, probability = read_predictions(store, f"slide_id={entry.slide_id}")
-    settings = recipe.inference
-    with open_slide(entry.path, plan.choice) as slide:
-        thumbnail = slide_picture(slide, _THUMBNAIL)
-    heatmap = probability_map(xy, probability, recipe.tiling, plan.scales[0].downsample)
-    lesions = find_lesions(heatmap, settings.threshold, settings.lesion_radius)
-    score = slide_score(entry.slide_id, heatmap, len(lesions), settings.threshold, facts.mpp, model_id, engine)
-    title = f"{entry.slide_id}\nscore {score.score:.3f}, lesions {len(lesions)}, model {model_id}"
-    size = (facts.info.width, facts.info.height)
-    truth = truth_outlines(entry, recipe.tiling.labels)
-    picture = heatmap_png(title, thumbnail, size, heatmap, truth, lesions)
-    store.write_bytes(picture, HEATMAP.format(entry.slide_id))
-    scores = score.table()
-    write_shard([scores], scores.schema, store, SCORE.format(entry.slide_id))
-    store.write_bytes(lesions_csv(entry.slide_id, lesions), LESIONS.format(entry.slide_id))
+    store, slide_id, settings = Store(staging), plan.entry.slide_id, recipe.inference
+    folder, finest = f"slide_id={slide_id}", plan.scales[0]
+    with opened_cells(store, folder, recipe.tiling, finest, settings.overlap) as cells:
+        lesions = find_lesions(cells, settings.threshold, settings.lesion_radius)
+        score = slide_score(slide_id, cells, len(lesions), settings.threshold, plan.facts.mpp, model_id, engine)
+        _write_picture(plan, recipe, cells, lesions, score, store)
+        with _written(store, PYRAMID.format(slide_id)) as path:
+            says = {"slide_id": slide_id, "model_id": model_id, "threshold": settings.threshold}
+            layout = PyramidLayout.of(cells.grid.step, plan.facts.info.width, plan.facts.info.height)
+            write_pyramid(path, cells, layout, plan.facts.mpp, says)
+        with _written(store, POLYGONS.format(slide_id)) as path:
+            write_polygons(path, cells, settings.threshold, plan.facts.mpp)
+    row = score.table()
+    write_shard([row], row.schema, store, SCORE.format(slide_id))
+    store.write_bytes(lesions_csv(slide_id, lesions), LESIONS.format(slide_id))
 
 
 def read_predictions(store: Store, folder: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -69,7 +80,7 @@ def read_predictions(store: Store, folder: str) -> tuple[NDArray[np.int32], NDAr
     corners, probabilities = [], []
     for path in store.files(folder):
         with store.fs.open(path, "rb") as file:
-            table = pq.read_table(file, columns=PREDICTION_SCHEMA.names[:3])
+            table = pq.read_table(file, columns=["x", "y", "probability"])
         corners.append(np.stack([table["x"].to_numpy(), table["y"].to_numpy()], axis=1))
         probabilities.append(table["probability"].to_numpy())
     return np.concatenate(corners), np.concatenate(probabilities)
@@ -81,3 +92,37 @@ def lesions_csv(slide_id: str, lesions: Sequence[Lesion]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows((slide_id, lesion.x, lesion.y, f"{lesion.probability:.6f}") for lesion in lesions)
     return text.getvalue().encode()
+
+
+def _write_picture(
+    plan: SlidePlan, recipe: Recipe, cells: CellMap, lesions: Sequence[Lesion], score: SlideScore, store: Store
+) -> None:
+    info = plan.facts.info
+    with open_slide(plan.entry.path, plan.choice) as slide:
+        thumbnail = slide_picture(slide, _THUMBNAIL)
+    truth = truth_outlines(plan.entry, recipe.tiling.labels)
+    title = f"{score.slide_id}\nscore {score.score:.3f}, lesions {score.lesions}, model {score.model_id}"
+    picture = heatmap_png(title, thumbnail, (info.width, info.height), cells, truth, lesions, plan.facts.mpp)
+    store.write_bytes(picture, HEATMAP.format(score.slide_id))
+
+
+@contextmanager
+def _written(store: Store, name: str) -> Iterator[Path]:
+    """A local file to write, which then gets its place in the store: whole, or not there. Memory: a small buffer.
+
+    Raises:
+        OutputFullError: no space left.
+        OutputError: the output cannot be written for another reason.
+    """
+    temporary = f"{WRITING}/{uuid.uuid4().hex}"
+    with tempfile.TemporaryDirectory(prefix="histospark-") as folder:
+        local = Path(folder) / Path(name).name
+        yield local
+        try:
+            with local.open("rb") as source, store.open_new(temporary) as target:
+                shutil.copyfileobj(source, target)
+            store.sync(temporary)
+            store.move(temporary, name)
+        except OSError as error:
+            store.remove(temporary)
+            raise output_error(error, store.uri) from error

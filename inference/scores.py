@@ -3,10 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
-from inference.probability_map import ProbabilityMap
+from inference.heatmaps.cells import CellMap
 
 SCORE_SCHEMA: Final = pa.schema(
     [
@@ -26,10 +25,10 @@ class SlideScore:
     """One row of the slide scores.
 
     Attributes:
-        score: the highest probability of the slide (Liu et al. 2017).
+        score: the highest probability of a cell of the slide (Liu et al. 2017); 0 where no cell has one.
         lesions: how many were found.
-        tissue_area_mm2, positive_area_mm2: cells judged, and cells at or above the threshold, in mm²; None where the
-            slide does not tell its resolution.
+        tissue_area_mm2, positive_area_mm2: cells with a probability, and cells at or above the threshold, in mm²; None
+            where the slide's resolution is not known.
         model_id: of the model.
         engine: what computed it, e.g. `openvino bfloat16`.
     """
@@ -49,7 +48,7 @@ class SlideScore:
 
 def slide_score(
     slide_id: str,
-    heatmap: ProbabilityMap,
+    cells: CellMap,
     lesions: int,
     threshold: float,
     mpp: float | None,
@@ -60,20 +59,21 @@ def slide_score(
 
     Args:
         slide_id: name of the slide.
-        heatmap: its probabilities.
+        cells: its probabilities.
         lesions: how many were found.
         threshold: from which a cell counts as tumor.
         mpp: micrometers per level-0 pixel, if known.
         model_id: of the model.
         engine: what computed.
     """
-    cell = None if mpp is None else (heatmap.step * mpp / 1000) ** 2
+    totals = cells.totals(threshold)
+    area = None if mpp is None else (cells.grid.step * mpp / 1000) ** 2  # of a cell
     return SlideScore(
         slide_id=slide_id,
-        score=float(np.nanmax(heatmap.values)),
+        score=totals.highest,
         lesions=lesions,
-        tissue_area_mm2=None if cell is None else heatmap.judged * cell,
-        positive_area_mm2=None if cell is None else heatmap.positive(threshold) * cell,
+        tissue_area_mm2=None if area is None else totals.judged * area,
+        positive_area_mm2=None if area is None else totals.positive * area,
         model_id=model_id,
         engine=engine,
     )

@@ -75,3 +75,18 @@ def test_where_a_slide_has_both_the_one_that_makes_its_labels_is_drawn(drawn: Pa
         assert len(rings) == len(wanted) > 0
         assert all(np.array_equal(ring, other) for ring, other in zip(rings, wanted, strict=True))
     assert sum(map(len, truth_outlines(both, MASK))) != sum(map(len, truth_outlines(both, POLYGONS)))
+
+
+@pytest.mark.parametrize("size", [(5000, 3100), (2049, 700)])
+def test_a_large_mask_of_one_level_is_outlined_in_squares(tmp_path: Path, size: tuple[int, int]) -> None:
+    """No annotated pixel is lost, and the outline is off by a square at most."""
+    pixels = np.zeros(size[::-1], np.uint8)
+    pixels[101:402, 1500:2041] = 255
+    pixels[600, 3] = 255
+    tifffile.imwrite(tmp_path / "mask.tif", pixels, tile=(128, 128))
+    rings = truth_outlines(SlideEntry("s", "s.tif", mask=str(tmp_path / "mask.tif")), POLYGONS)
+    square = -(-max(size) // 2048)
+    shapes = sorted((shapely.Polygon(ring) for ring in rings), key=lambda shape: shape.area)
+    assert len(shapes) == 2
+    assert shapely.hausdorff_distance(shapes[1], shapely.box(1500, 101, 2041, 402)) <= square * np.sqrt(2)
+    assert shapes[0].distance(shapely.Point(3.5, 600.5)) < square

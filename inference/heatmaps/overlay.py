@@ -11,16 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 from numpy.typing import NDArray
 
-from inference.lesions import Lesion
-from inference.probability_map import ProbabilityMap
+from inference.heatmaps.cells import CellMap
+from inference.heatmaps.lesions import Lesion
 
 Outline = NDArray[np.float64]
 
 _LONGEST_INCHES = 9.0
 _LONGEST_CELLS = 450  # along the longer side of a slide; each cell gets two pixels or more, so none falls out
 _TRUTH_COLOR: Final = "#006b2d"  # darker than any green of the color scale
+_BAR_SHARE = 0.25  # of the slide's width at most
 _OPACITY = (0.06, 0.65)  # of probability 0 and of 1
 
 
@@ -28,9 +30,10 @@ def heatmap_png(
     title: str,
     thumbnail: NDArray[np.uint8],
     size: tuple[int, int],
-    heatmap: ProbabilityMap,
+    cells: CellMap,
     truth: Iterable[Outline],
     lesions: Sequence[Lesion],
+    mpp: float | None = None,
 ) -> bytes:
     """Draw a slide beside its probabilities.
 
@@ -38,9 +41,10 @@ def heatmap_png(
         title: a line or two.
         thumbnail: (h, w, 3) uint8 RGB of the whole slide.
         size: width and height of the slide, level-0 pixels.
-        heatmap: its probabilities; where cells are smaller than pixels, the highest of a few is shown.
+        cells: its probabilities; where cells are smaller than pixels, the highest of a few is shown.
         truth: rings (n, 2) of annotated areas, level-0 pixels; may be empty.
         lesions: found ones, marked by crosses.
+        mpp: micrometers per level-0 pixel; without it there is no scale bar.
 
     Returns:
         A PNG of bounded size, whatever the slide's.
@@ -52,14 +56,14 @@ def heatmap_png(
     figure.suptitle(title)
     plain, judged = figure.subplots(1, 2, sharex=True, sharey=True)
     outlines = list(truth)
-    shown = heatmap.coarser(max(1, math.ceil(max(size) / (heatmap.step * _LONGEST_CELLS))))
+    factor = max(1, math.ceil(max(size) / (cells.grid.step * _LONGEST_CELLS)))
     for axes in (plain, judged):
         axes.imshow(thumbnail, extent=(0, width, height, 0), interpolation="antialiased")
         axes.set_xticks([])
         axes.set_yticks([])
     picture = judged.imshow(
-        shown.values,  # NaN, where nothing was judged, stays transparent
-        extent=shown.extent(),
+        cells.coarse_values(factor),  # NaN, where nothing was judged, stays transparent
+        extent=cells.grid.coarser(factor).extent,
         cmap=_fading_colors(),
         norm=Normalize(0, 1),
         interpolation="nearest",
@@ -68,6 +72,8 @@ def heatmap_png(
         _draw_truth(axes, outlines)
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)
+    if mpp is not None:
+        _draw_scale_bar(plain, width, mpp)
     if lesions:
         halo = [withStroke(linewidth=4, foreground="black")]
         x, y = [lesion.x for lesion in lesions], [lesion.y for lesion in lesions]
@@ -91,3 +97,28 @@ def _draw_truth(axes: Axes, outlines: Iterable[Outline]) -> None:
     halo = [withStroke(linewidth=4, foreground="white")]
     for ring in outlines:
         axes.plot(ring[:, 0], ring[:, 1], color=_TRUTH_COLOR, linewidth=2, path_effects=halo)
+
+
+def round_length(longest: float) -> float:
+    """The longest of 1, 2 and 5 times a power of ten that is not above a length, in its unit."""
+    power = 10.0 ** math.floor(math.log10(longest))
+    return next(factor * power for factor in (5, 2, 1) if factor * power <= longest * (1 + 1e-9))
+
+
+def _draw_scale_bar(axes: Axes, width: int, mpp: float) -> None:
+    millimeters = round_length(width * mpp / 1000 * _BAR_SHARE)
+    bar = AnchoredSizeBar(
+        axes.transData,
+        millimeters * 1000 / mpp,
+        f"{millimeters:g} mm",
+        "lower right",
+        pad=0.4,
+        borderpad=0.6,
+        sep=4,
+        size_vertical=0,
+        frameon=True,
+    )
+    bar.patch.set(alpha=0.8, edgecolor="none")
+    for line in bar.size_bar.get_children():
+        line.set(linewidth=3, edgecolor="black")
+    axes.add_artist(bar)

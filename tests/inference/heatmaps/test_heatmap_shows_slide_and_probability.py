@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from inference.heatmap import heatmap_png
-from inference.lesions import Lesion
-from inference.probability_map import ProbabilityMap
+from inference.heatmaps.lesions import Lesion
+from inference.heatmaps.overlay import heatmap_png, round_length
+from tests.inference.heatmaps.slow import Array, cell_map
 
 LIGHT, DARK = (226, 186, 210), (150, 90, 140)  # eosin and hematoxylin, about
 SIDE = 2000
@@ -31,23 +31,28 @@ def striped_slide() -> Pixels:
     return slide
 
 
-def ten_by_ten(fill: float = np.nan, **cells: float) -> ProbabilityMap:
-    """Cells of 200 px over the whole slide; `r3c4=0.9` sets one."""
+def ten_by_ten(fill: float = np.nan, **cells: float) -> Array:
+    """Cells of 200 px over the whole slide of `SIDE`; `r3c4=0.9` sets one."""
     values = np.full((10, 10), fill, np.float32)
     for name, value in cells.items():
         row, column = name[1:].split("c")
         values[int(row), int(column)] = value
-    return ProbabilityMap(values, (100.0, 100.0), 200.0)
+    return values
 
 
 def picture(
     slide: Pixels,
-    heatmap: ProbabilityMap,
+    values: Array,
     truth: Sequence[NDArray[np.float64]] = (),
     lesions: Sequence[Lesion] = (),
     size: tuple[int, int] = (SIDE, SIDE),
+    mpp: float | None = None,
 ) -> Pixels:
-    with Image.open(io.BytesIO(heatmap_png("slide\nscore", slide, size, heatmap, truth, lesions))) as png:
+    """Drawn with the cells spread over the whole slide."""
+    step = size[1] / len(values)
+    with cell_map(values, (step / 2, step / 2), step) as cells:
+        drawn = heatmap_png("slide\nscore", slide, size, cells, truth, lesions, mpp)
+    with Image.open(io.BytesIO(drawn)) as png:
         assert png.format == "PNG"
         return np.asarray(png.convert("RGB"))
 
@@ -56,8 +61,7 @@ def picture(
 def panels(size: tuple[int, int] = (SIDE, SIDE)) -> list[tuple[slice, slice]]:
     """Where the two pictures of a slide lie, found by its color: left, then right."""
     slide = np.full((1200 * size[1] // max(size), 1200 * size[0] // max(size), 3), LIGHT, np.uint8)
-    blank = ProbabilityMap(np.full((1, 1), np.nan, np.float32), (1.0, 1.0), 2.0)
-    drawn = picture(slide, blank, size=size)
+    drawn = picture(slide, np.full((1, 1), np.nan, np.float32), size=size)
     labels, _ = ndimage.label((drawn == np.array(LIGHT)).all(axis=-1))
     found = [box for box in ndimage.find_objects(labels) if (box[0].stop - box[0].start) > 200]
     assert len(found) == 2
@@ -148,7 +152,7 @@ def test_the_picture_is_bounded_whatever_the_slide(size: tuple[int, int]) -> Non
     width, height = size
     thumbnail = np.random.default_rng(0).integers(0, 255, (1200 * height // max(size), 1200 * width // max(size), 3))
     values = np.random.default_rng(1).random((height // 100, width // 100)).astype(np.float32)
-    drawn = picture(thumbnail.astype(np.uint8), ProbabilityMap(values, (50.0, 50.0), 100.0), size=size)
+    drawn = picture(thumbnail.astype(np.uint8), values, size=size)
     assert max(drawn.shape) <= 2000
     assert min(drawn.shape[:2]) >= 200
 
@@ -159,12 +163,47 @@ def test_one_hot_cell_of_a_huge_slide_is_visible(place: tuple[int, int]) -> None
     size = (100_000, 220_000)
     slide = np.full((1200, 545, 3), LIGHT, np.uint8)
     values = np.zeros((2200, 1000), np.float32)
-    normal = picture(slide, ProbabilityMap(values.copy(), (50.0, 50.0), 100.0), size=size)
+    normal = picture(slide, values, size=size)
     values[place] = 1.0
-    hot = picture(slide, ProbabilityMap(values, (50.0, 50.0), 100.0), size=size)
+    hot = picture(slide, values, size=size)
     _, right = panels(size)
     changed = difference(hot[right], normal[right]) > 60
     assert changed.any()
     row, column = (index.mean() for index in np.nonzero(changed))
     assert row / changed.shape[0] == pytest.approx(place[0] / 2200, abs=0.01)
     assert column / changed.shape[1] == pytest.approx(place[1] / 1000, abs=0.015)
+
+
+def black_run(drawn: Pixels) -> tuple[int, int]:
+    """Row and length of the longest black horizontal line."""
+    black = (drawn < 40).all(axis=-1)
+    best = (0, 0)
+    for row in range(len(black)):
+        edges = np.flatnonzero(np.diff(np.pad(black[row].astype(int), 1)))
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            best = max(best, (end - start, row))
+    return best[1], best[0]
+
+
+@pytest.mark.parametrize(("mpp", "millimeters"), [(0.25, 0.1), (0.5, 0.2), (50.0, 20.0), (4.1, 2.0)], ids=str)
+def test_the_scale_bar_is_as_long_as_it_says(mpp: float, millimeters: float) -> None:
+    left, right = panels()
+    drawn = picture(plain_slide(), ten_by_ten(), mpp=mpp)
+    bare = picture(plain_slide(), ten_by_ten())
+    row, length = black_run(drawn[left])
+    assert length / drawn[left].shape[1] == pytest.approx(millimeters * 1000 / mpp / SIDE, abs=0.015)
+    assert row > 0.8 * drawn[left].shape[0]
+    assert difference(drawn[right], bare[right]).max() == 0
+
+
+def test_without_a_resolution_there_is_no_scale_bar() -> None:
+    left, _ = panels()
+    assert black_run(picture(plain_slide(), ten_by_ten())[left])[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("longest", "length"),
+    [(1.0, 1.0), (1.99, 1.0), (2.0, 2.0), (4.9, 2.0), (5.0, 5.0), (9.99, 5.0), (0.3, 0.2), (0.05, 0.05), (26.0, 20.0)],
+)
+def test_lengths_are_round(longest: float, length: float) -> None:
+    assert round_length(longest) == pytest.approx(length)
