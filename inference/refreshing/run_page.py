@@ -18,7 +18,7 @@ from inference.refreshing.run_summary import RunSummary
 
 TEMPLATE: Final = "run_page.html.j2"
 ROWS: Final = 10
-"""Slides that a list of the page shows; all stand in the JSON."""
+"""Slides that a list of the page shows, half as many that wait; all stand in the JSON."""
 
 _HEADLINES: Final = {0: "All good", 1: "The job failed", 2: "Wrong use", 3: "Some slides failed"}
 
@@ -47,7 +47,7 @@ def _template() -> jinja2.Template:
     return environment.from_string((files("inference.refreshing") / TEMPLATE).read_text(encoding="utf-8"))
 
 
-def short(text: str, most: int = 70) -> str:
+def short(text: str, most: int = 60) -> str:
     """A text in one line of at most so many characters, its middle left out; what cannot be seen becomes `�`."""
     seen = "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") else sign for sign in text)
     if len(seen) <= most:

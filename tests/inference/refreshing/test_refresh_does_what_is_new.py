@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -153,11 +152,13 @@ def test_summary_is_written_where_the_job_fails(
     assert str(error) in (good_nights.out / "report.html").read_text()
 
 
-def test_another_model_has_its_own_summaries(good_nights: Nights, tmp_path: Path) -> None:
+def test_another_model_has_its_own_summaries(good_nights: Nights) -> None:
     card = json.loads((good_nights.out / "model.json").read_text())
     (good_nights.out / "model.json").write_text(json.dumps(card | {"model_id": "0123456789ab"}))
+    for name in ("tumor_01", "tumor_02"):
+        (good_nights.slides / f"{name}.tif").unlink()
     summary = good_nights.refresh()
-    assert len(summary.new) == 4
+    assert (summary.new, summary.gone) == (("glass_01", "normal_01"), 0)
     assert not (good_nights.out / "report.json").exists()
     folder = good_nights.out / "models" / summary.model_id
     assert (folder / "report.html").exists()
