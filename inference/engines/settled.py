@@ -68,7 +68,9 @@ class RunEngine:
         probe = probe_bfloat16(self._spark, plans, self._recipe, spec, staging)
         if probe.computes and probe.windows == 0:
             return spec  # nothing to judge in this wave, so far as could be seen
-        return self._settle(spec.in_precision(self._precision(probe)), probe, _told(probe, self._asked.tolerance))
+        return self._settle(
+            spec.in_precision(agreed_precision(self._asked, probe)), probe, _told(probe, self._asked.tolerance)
+        )
 
     def used(self, spec: EngineSpec) -> None:
         """Slides were judged with what `of_wave` gave: then all are."""
@@ -95,18 +97,6 @@ class RunEngine:
         file = send(self._spark, engine_files(name, self._model, self._card), self._card.model_id)
         return EngineSpec(name, file, settings.batch_size, settings.orientations)
 
-    def _precision(self, probe: Probe) -> Precision:
-        agrees = probe.computes and probe.largest_difference <= self._asked.tolerance
-        if self._asked.precision == "auto" or agrees:
-            return "bfloat16" if agrees else "float32"
-        remedy = "take inference.precision auto or float32"
-        if not probe.computes:
-            raise JobError(f"inference.precision is bfloat16, which the workers' CPUs do not compute: {remedy}")
-        raise JobError(
-            f"bfloat16 differs from float32 by {probe.largest_difference:.2g} on {probe.windows} windows, more than "
-            f"inference.tolerance {self._asked.tolerance:g}: {remedy}"
-        )
-
     def _settle(self, spec: EngineSpec, probe: Probe, why: str) -> EngineSpec:
         log.info("computing with %s%s", spec.label, why)
         EngineNote(
@@ -118,6 +108,24 @@ class RunEngine:
         ).save(self._store)
         self._settled = spec
         return spec
+
+
+def agreed_precision(asked: Question, probe: Probe) -> Precision:
+    """bfloat16 where the workers compute it and the probe agrees, else float32.
+
+    Raises:
+        JobError: bfloat16 was asked for, and it is not so.
+    """
+    agrees = probe.computes and probe.largest_difference <= asked.tolerance
+    if asked.precision == "auto" or agrees:
+        return "bfloat16" if agrees else "float32"
+    remedy = "take inference.precision auto or float32"
+    if not probe.computes:
+        raise JobError(f"inference.precision is bfloat16, which the workers' CPUs do not compute: {remedy}")
+    raise JobError(
+        f"bfloat16 differs from float32 by {probe.largest_difference:.2g} on {probe.windows} windows, more than "
+        f"inference.tolerance {asked.tolerance:g}: {remedy}"
+    )
 
 
 def _told(probe: Probe, tolerance: float) -> str:

@@ -1,6 +1,7 @@
 """Workers compute with the exported form that the recipe names or that is best, and with no other than the card's."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import keras
@@ -21,20 +22,12 @@ from tests.inference.color_model import save_with_card
 from tests.inference.conftest import GOOD, Run
 from tests.inference.tables import predictions_of
 from training.card import load_card
-from training.export import export_model, export_onnx
 
 
 @pytest.fixture
-def exported(tiny_model: keras.Model, sparse: Recipe, tmp_path: Path) -> Path:
-    """`model.keras` with its card, and both exported forms beside it."""
-    model = save_with_card(tiny_model, tmp_path / "model", sparse)
-    probe = [{name: np.full((16, 80, 80, 3), 150, np.float32) for name in ("scale_0", "scale_1")}]
-    forms = {
-        "exported": export_model(tiny_model, model.parent, probe),
-        "onnx": export_onnx(tiny_model, model.parent, probe),
-    }
-    load_card(model).model_copy(update=forms).save(model)
-    return model
+def copied(exported: Path, tmp_path: Path) -> Path:
+    """A model with both forms, to be spoiled."""
+    return Path(shutil.copytree(exported.parent, tmp_path / "model")) / exported.name
 
 
 def with_inference(recipe: Recipe, **settings: object) -> Recipe:
@@ -57,30 +50,30 @@ def test_predictions_are_those_of_keras(
         assert score["engine"] == label
 
 
-def test_files_of_another_training_are_refused(exported: Path, sparse: Recipe) -> None:
-    numbers = exported.with_name("model.bin")
+def test_files_of_another_training_are_refused(copied: Path, sparse: Recipe) -> None:
+    numbers = copied.with_name("model.bin")
     numbers.write_bytes(numbers.read_bytes()[::-1])
     with pytest.raises(UsageError, match=r"model\.xml is not the exported form"):
-        check_engine(sparse.inference, exported, load_card(exported))
+        check_engine(sparse.inference, copied, load_card(copied))
 
 
-def test_without_its_files_keras_computes_and_says_so(exported: Path, caplog: pytest.LogCaptureFixture) -> None:
-    card = load_card(exported)
-    assert best_on_cpu(exported, card) == "openvino"
-    exported.with_name("model.bin").unlink()
+def test_without_its_files_keras_computes_and_says_so(copied: Path, caplog: pytest.LogCaptureFixture) -> None:
+    card = load_card(copied)
+    assert best_on_cpu(copied, card) == "openvino"
+    copied.with_name("model.bin").unlink()
     with caplog.at_level(logging.WARNING, "histospark"):
-        assert best_on_cpu(exported, card) == "keras"
-    assert engine_files("keras", exported, card) == (exported,)
+        assert best_on_cpu(copied, card) == "keras"
+    assert engine_files("keras", copied, card) == (copied,)
     assert "Keras computes, which is slower" in caplog.text
 
 
 @pytest.mark.parametrize(("engine", "file"), [("openvino", "model.bin"), ("onnx", "model.onnx")])
-def test_an_engine_asked_by_name_needs_its_file(exported: Path, sparse: Recipe, engine: str, file: str) -> None:
-    recipe, card = with_inference(sparse, engine=engine), load_card(exported)
-    check_engine(recipe.inference, exported, card)
-    exported.with_name(file).unlink()
+def test_an_engine_asked_by_name_needs_its_file(copied: Path, sparse: Recipe, engine: str, file: str) -> None:
+    recipe, card = with_inference(sparse, engine=engine), load_card(copied)
+    check_engine(recipe.inference, copied, card)
+    copied.with_name(file).unlink()
     with pytest.raises(UsageError, match=f"the engine {engine} reads .*training.exports"):
-        check_engine(recipe.inference, exported, card)
+        check_engine(recipe.inference, copied, card)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "keras"])

@@ -1,0 +1,109 @@
+"""bfloat16 is taken only where it agrees with float32 on windows of the run, and a folder never holds both."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+from cluster.errors import JobError
+from inference.engines.note import Question
+from inference.engines.openvino_engine import computes_bfloat16
+from inference.engines.probe import Probe
+from inference.engines.settled import agreed_precision
+from inference.job import run_inference
+from preprocessing.inventory import inventory
+from preprocessing.recipe import Recipe
+from tests.inference.conftest import Run
+from tests.inference.tables import predictions_of
+from training.card import load_card
+
+needs_bfloat16 = pytest.mark.skipif(not computes_bfloat16(), reason="this CPU does not compute bfloat16")
+
+
+def with_inference(recipe: Recipe, **settings: object) -> Recipe:
+    return recipe.model_copy(update={"inference": recipe.inference.model_copy(update=settings)})
+
+
+def infer(spark: SparkSession, recipe: Recipe, slides: Path, model: Path, out: Path) -> str:
+    """Run over some slides; what `slide_scores` says of the engine."""
+    summary = run_inference(spark, recipe, inventory(str(slides), recipe.tiling, recipe.seed), model, str(out))
+    assert summary.failed == 0, summary.faults
+    (engine,) = set(pd.read_parquet(out / "slide_scores")["engine"])
+    return str(engine)
+
+
+def note_of(out: Path) -> dict[str, object]:
+    return dict(json.loads((out / "engine.json").read_text()))
+
+
+@needs_bfloat16
+def test_taken_where_it_agrees_and_the_log_says_by_how_much(
+    spark: SparkSession, finished: Run, exported: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    slides, out = tmp_path / "slides", tmp_path / "out"
+    slides.mkdir()
+    for name in ("glass_01", "tumor_01"):  # the first one has nothing to compare
+        shutil.copy(finished.slides / f"{name}.tif", slides)
+    with caplog.at_level(logging.INFO, "histospark"):
+        assert infer(spark, finished.recipe, slides, exported, out) == "openvino bfloat16"
+    note = note_of(out)
+    assert (note["engine"], note["precision"]) == ("openvino", "bfloat16")
+    assert 20 < int(str(note["windows"])) <= 128
+    assert f"on {note['windows']} windows bfloat16 differs from float32 by at most" in caplog.text
+    got, exact = (predictions_of(folder, "tumor_01")["probability"] for folder in (out, finished.out))
+    apart = np.abs(got - exact).max()
+    assert 1e-5 < apart <= 0.01  # it did compute otherwise, and as closely as the recipe wants
+
+
+@needs_bfloat16
+def test_float32_where_it_does_not_agree(
+    spark: SparkSession, finished: Run, exported: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = with_inference(finished.recipe, tolerance=1e-7)
+    with caplog.at_level(logging.INFO, "histospark"):
+        engine = infer(spark, recipe, finished.slides / "normal_01.tif", exported, tmp_path / "out")
+    assert engine == "openvino float32"
+    assert "(allowed: 1e-07)" in caplog.text
+    got, exact = (predictions_of(folder, "normal_01")["probability"] for folder in (tmp_path / "out", finished.out))
+    np.testing.assert_allclose(got, exact, rtol=0, atol=1e-5)
+
+
+@needs_bfloat16
+def test_asked_for_it_has_to_agree(spark: SparkSession, finished: Run, exported: Path, tmp_path: Path) -> None:
+    recipe = with_inference(finished.recipe, precision="bfloat16", tolerance=1e-7)
+    with pytest.raises(JobError, match=r"differs from float32 by .* more than inference\.tolerance 1e-07"):
+        infer(spark, recipe, finished.slides / "normal_01.tif", exported, tmp_path / "out")
+    assert not (tmp_path / "out" / "predictions").exists()
+    agreeing = with_inference(finished.recipe, precision="bfloat16")
+    engine = infer(spark, agreeing, finished.slides / "normal_01.tif", exported, tmp_path / "out")
+    assert engine == "openvino bfloat16"
+
+
+def test_later_slides_are_computed_as_the_first_ones(
+    spark: SparkSession, finished: Run, exported: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As if the first run had been on another cluster, whose CPUs know float32 alone."""
+    out, asked = tmp_path / "out", Question.of(finished.recipe.inference, load_card(exported).model_id)
+    out.mkdir()
+    note = {"asked": asked.model_dump(), "engine": "openvino", "precision": "float32"}
+    (out / "engine.json").write_text(json.dumps(note))
+    with caplog.at_level(logging.INFO, "histospark"):
+        assert infer(spark, finished.recipe, finished.slides / "normal_01.tif", exported, out) == "openvino float32"
+    assert "as this folder's engine.json says" in caplog.text
+    assert json.loads((out / "engine.json").read_text()) == note
+
+
+def test_no_probe_where_workers_do_not_compute_it_or_it_gives_no_number() -> None:
+    auto = Question(model_id="m", engine="auto", precision="auto", tolerance=0.01, orientations=1)
+    asked = auto.model_copy(update={"precision": "bfloat16"})
+    lacking = Probe(0, 0.0) + Probe(computes=False)
+    assert agreed_precision(auto, lacking) == "float32"
+    assert agreed_precision(auto, Probe(64, 0.004) + Probe(64, float("nan"))) == "float32"
+    assert agreed_precision(auto, Probe(64, 0.004) + Probe(64, 0.01)) == "bfloat16"
+    with pytest.raises(JobError, match="CPUs do not compute: take inference"):
+        agreed_precision(asked, lacking)
