@@ -17,7 +17,7 @@ import { SlideViewer } from "./viewer.js";
 
 const ZOOM = 1.5; // of one press of + or -
 const LOOK = { heat: true, opacity: 0.5, map: "turbo", truth: true, marks: true };
-const THUMBS_AFTER = 1500; // ms for the first slide to have the server for itself
+const ALONE = 3000; // ms at most that the first slide has the server for itself
 
 const server = new Server();
 const viewer = new SlideViewer(byId("viewer"));
@@ -60,7 +60,7 @@ function closeSlide() {
   say();
 }
 
-async function openSlide(id, view) {
+async function openSlide(id, view, asked = null) {
   opening?.abort();
   opening = new AbortController();
   const { signal } = opening;
@@ -68,7 +68,7 @@ async function openSlide(id, view) {
   list.mark(id);
   document.title = `${id} · HistoSpark lab`;
   try {
-    const slide = await server.slide(id, signal);
+    const slide = await (asked ?? server.slide(id, signal));
     if (!signal.aborted) await showSlide(slide, view, signal);
   } catch (error) {
     if (error.name === "AbortError" || signal.aborted) return;
@@ -123,13 +123,13 @@ async function copyLink() {
   }
 }
 
-/** Show what a link tells; the view is the whole slide where the link names none. */
-function follow({ slide, x, y, zoom, ...rest }) {
+/** Show what a link tells, with the answer on its slide where that was asked for already; the whole slide where no view is named. */
+function follow({ slide, x, y, zoom, ...rest }, asked = null) {
   change(rest);
   const view = x === undefined || y === undefined || zoom === undefined ? undefined : { x, y, zoom };
   const id = slide ?? wanted ?? list.first();
   if (id === null) say("There are no slides", "This run holds no slide yet.");
-  else if (id !== wanted) openSlide(id, view);
+  else if (id !== wanted) openSlide(id, view, asked);
   else if (view && viewer.slide) viewer.go(view);
 }
 
@@ -187,6 +187,7 @@ function listenToViewer() {
     powers.show(viewer.zoom(), viewer.slide.mpp);
   });
   viewer.addEventListener("rest", keepLink);
+  viewer.addEventListener("loaded", () => list.startThumbs());
   viewer.addEventListener("tap", ({ detail: { x, y } }) => {
     const index = overlay.lesionAt(x, y);
     if (index >= 0) lesions.mark(index);
@@ -212,6 +213,9 @@ function listenToServer() {
 
 async function start() {
   if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a token stays in no link
+  const first = readLink(location.hash);
+  const asked = first.slide === undefined ? null : server.slide(first.slide);
+  asked?.catch(() => {}); // told when the slide is opened
   const [run, slides] = await Promise.all([server.run(), server.slides()]);
   describeRun(run);
   controls = new Controls(run.threshold);
@@ -219,8 +223,8 @@ async function start() {
   controls.show(look);
   list.show(slides);
   listen();
-  follow(readLink(location.hash));
-  setTimeout(() => list.startThumbs(), THUMBS_AFTER);
+  follow(first, asked);
+  setTimeout(() => list.startThumbs(), ALONE);
 }
 
 listenToServer();

@@ -29,7 +29,7 @@ function slideSource(slide) {
 /**
  * One slide at a time. Places are level-0 pixels; zoom is screen pixels per level-0 pixel.
  *
- * Events: `move` with every frame that is drawn, `rest` when a movement has ended, `tap` (detail {x, y}, screen pixels
+ * Events: `loaded` when all tiles of the first view are there, `move` with every frame that is drawn, `rest` when a movement has ended, `tap` (detail {x, y}, screen pixels
  * in the viewer), `unreadable` (detail: the address of a tile) when the first tile of a slide could not be had.
  */
 export class SlideViewer extends EventTarget {
@@ -61,7 +61,8 @@ export class SlideViewer extends EventTarget {
       maxZoomPixelRatio: CLOSEST,
       minZoomImageRatio: 0.7,
       preserveImageSizeOnResize: true,
-      imageLoaderLimit: 6,
+      imageLoaderLimit: 6, // a browser has no more connections to one server
+      maxTilesPerFrame: 6,
       maxImageCacheCount: 400,
       silenceMultiImageWarnings: true,
     });
@@ -99,6 +100,7 @@ export class SlideViewer extends EventTarget {
         this.#told = false;
         this.#osd.canvas.setAttribute("aria-label", `Slide ${slide.slide_id}. Arrow keys pan, plus and minus zoom, 0 shows it whole.`);
         if (view) this.go(view, true);
+        this.#osd.world.getItemAt(0).whenFullyLoaded(() => this.#raise("loaded"));
         resolve();
       });
       this.#osd.open(slideSource(slide));
