@@ -102,6 +102,7 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind(address)
+        place.listen()  # from here on a browser waits, where the server is not yet ready
     except OSError as error:
         place.close()
         raise JobError(

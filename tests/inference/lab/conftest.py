@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from inference.lab.app import lab_app
@@ -21,3 +22,10 @@ def lab_url(lab_run: MadeRun) -> Iterator[str]:
     """Start of the lab's addresses, without a slash at the end."""
     with served(lab_app(RunView(str(lab_run.out)))) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def lab(lab_url: str) -> Iterator[httpx.Client]:
+    """Asks the lab; addresses begin with a slash."""
+    with httpx.Client(base_url=lab_url) as client:
+        yield client

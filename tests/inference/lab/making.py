@@ -1,26 +1,39 @@
 """Runs for the tests of the lab, and the lab itself served as a person would meet it."""
 
+import io
 import json
 import math
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tifffile
 import uvicorn
 from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
+from cluster.storage import Store
+from inference.assemble import SCORE
+from inference.lab.app import lab_app
+from inference.lab.run_view import RunView
 from inference.predict import prediction_recipe
 from inference.probability_map import ProbabilityMap, probability_map
+from inference.run_folder import CARD
+from inference.scores import SCORE_SCHEMA
+from preprocessing import ledger
 from preprocessing.readers.opening import read_info
 from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import save_recipe
+from preprocessing.slide_entry import SlideEntry
 from tests.inference.conftest import GOOD, Run
 from tests.inference.tables import predictions_of
 
@@ -136,7 +149,7 @@ def _painted(values: ProbabilityMap, size: tuple[int, int], pixel: int) -> NDArr
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     """Serve an app on a free port of this machine; yields the link to its start."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", server_header=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE
@@ -149,3 +162,47 @@ def served(app: ASGIApp) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(PATIENCE)
+
+
+def bare_run(folder: Path, recipe: Recipe, slides: Mapping[str, str], scores: Mapping[str, float]) -> Path:
+    """A run folder without predictions or heatmaps, whatever its slides are called.
+
+    Args:
+        folder: to be made.
+        recipe: of the run.
+        slides: path of each slide by its id.
+        scores: of those that are done; the others failed.
+    """
+    store = Store(str(folder))
+    store.write_bytes(json.dumps({"model_id": "m0del"}).encode(), CARD)
+    save_recipe(recipe, str(folder))
+    note_slides(folder, slides, scores)
+    return folder
+
+
+def note_slides(folder: Path, slides: Mapping[str, str], scores: Mapping[str, float]) -> None:
+    """Add a wave of slides to a run folder; arguments as of `bare_run`."""
+    store, outcomes = Store(str(folder)), []
+    for slide_id, path in slides.items():
+        entry = SlideEntry(slide_id, path)
+        if slide_id in scores:
+            outcomes.append(ledger.Outcome(entry, "done", patches=1))
+            row = {"slide_id": slide_id, "score": scores[slide_id], "lesions": 0, "model_id": "m0del", "engine": "none"}
+            buffer = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist([row], SCORE_SCHEMA), buffer)
+            name = SCORE.format(slide_id)
+            if not {"/", "\\", "\0"} & set(slide_id):  # such ids only a forged ledger has
+                store.write_bytes(buffer.getvalue(), name)
+        else:
+            outcomes.append(
+                ledger.Outcome(entry, "failed", error_type="SlideOpenError", error=f"{path} does not exist")
+            )
+    ledger.append(store, "infer", outcomes, "r-m0del", ledger.latest(store, "infer"))
+
+
+@contextmanager
+def lab_over(run: Path, slides: Path | None = None, token: str | None = None) -> Iterator[httpx.Client]:
+    """The lab of a run, served; yields a client of it that has not asked yet."""
+    view = RunView(str(run), None if slides is None else str(slides))
+    with served(lab_app(view, token)) as url, httpx.Client(base_url=url) as client:
+        yield client
