@@ -72,7 +72,8 @@ def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, engine: str, stagin
             write_polygons(path, cells, settings.threshold, plan.facts.mpp)
     row = score.table()
     write_shard([row], row.schema, store, SCORE.format(slide_id))
-    store.write_bytes(lesions_csv(slide_id, lesions), LESIONS.format(slide_id))
+    with _written(store, LESIONS.format(slide_id)) as path:
+        path.write_bytes(lesions_csv(slide_id, lesions))
 
 
 def read_predictions(store: Store, folder: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -103,7 +104,8 @@ def _write_picture(
     truth = truth_outlines(plan.entry, recipe.tiling.labels)
     title = f"{score.slide_id}\nscore {score.score:.3f}, lesions {score.lesions}, model {score.model_id}"
     picture = heatmap_png(title, thumbnail, (info.width, info.height), cells, truth, lesions, plan.facts.mpp)
-    store.write_bytes(picture, HEATMAP.format(score.slide_id))
+    with _written(store, HEATMAP.format(score.slide_id)) as path:
+        path.write_bytes(picture)
 
 
 @contextmanager
