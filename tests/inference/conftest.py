@@ -17,6 +17,8 @@ from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
 from tests.conftest import ROOT
 from tests.inference.color_model import color_model, save_with_card
+from training.card import load_card
+from training.export import export_model, export_onnx
 
 GOOD = ("normal_01", "tumor_01", "tumor_02")
 
@@ -51,6 +53,19 @@ def tiny_model() -> keras.Model:
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory, tiny_model: keras.Model, sparse: Recipe) -> Path:
     return save_with_card(tiny_model, tmp_path_factory.mktemp("model"), sparse)
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_model: keras.Model, sparse: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`model.keras` with its card and its forms, only to be read."""
+    model = save_with_card(tiny_model, tmp_path_factory.mktemp("exported"), sparse)
+    probe = [{name: np.full((16, 80, 80, 3), 150, np.float32) for name in ("scale_0", "scale_1")}]
+    forms = {
+        "exported": export_model(tiny_model, model.parent, probe),
+        "onnx": export_onnx(tiny_model, model.parent, probe),
+    }
+    load_card(model).model_copy(update=forms).save(model)
+    return model
 
 
 @pytest.fixture(scope="session")
