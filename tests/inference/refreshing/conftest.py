@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from inference.refreshing.one_refresh import Order, refresh_once
 from inference.refreshing.run_summary import RunSummary
 from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import save_recipe
 from tests.inference.conftest import Run
 
 
@@ -60,3 +61,35 @@ def good_nights(nights: Nights) -> Nights:
     """The same without the slide that fails."""
     (nights.slides / "bad.svs").unlink()
     return nights
+
+
+@dataclass(frozen=True)
+class Site:
+    """All that a scheduler's line names, at places with spaces in them; all slides are done."""
+
+    recipe: Path
+    slides: Path
+    model: Path
+    out: Path
+
+    def add_slide(self) -> None:
+        shutil.copy(self.slides / "tumor_01.tif", self.slides / "late.tif")
+
+    def told(self) -> RunSummary:
+        return RunSummary.model_validate_json((self.out / "report.json").read_text())
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """As the files in conf/schedules call them."""
+        places = {"CONF": self.recipe, "SLIDES": self.slides, "MODEL": self.model, "OUT": self.out}
+        return {name: str(place) for name, place in places.items()} | {"OPTIONS": "--settle 0 --master local[2]"}
+
+
+@pytest.fixture
+def site(finished: Run, tmp_path: Path) -> Site:
+    folder = tmp_path / "a site"
+    shutil.copytree(finished.slides, folder / "slides", ignore=shutil.ignore_patterns("bad.svs"))
+    shutil.copytree(finished.out, folder / "out 1")
+    shutil.copytree(finished.model.parent, folder / "model")
+    save_recipe(finished.recipe, str(folder))
+    return Site(folder / "recipe.yaml", folder / "slides", folder / "model" / finished.model.name, folder / "out 1")

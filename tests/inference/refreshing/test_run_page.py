@@ -133,9 +133,10 @@ def test_text_stands_out_from_its_ground(browser: Browser, folder: Path, scheme:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     pairs = page.evaluate(
         """() => [...document.querySelectorAll('h1, h2, p, dt, dd, th, td, a')].map(one => {
+          const painted = (it) => getComputedStyle(it).backgroundColor;
           let ground = one;
-          while (ground && getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
-          return [getComputedStyle(one).color, getComputedStyle(ground).backgroundColor];
+          while (painted(ground) === 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
+          return [getComputedStyle(one).color, painted(ground)];
         })"""
     )
     page.close()
