@@ -1,4 +1,4 @@
-"""Airflow DAG (2.10 and later, 3.x): new slides every night; goes into Airflow's DAG folder as it is.
+"""Airflow DAG (2.11, 3.x): new slides every night; goes into Airflow's DAG folder as it is.
 
 Settings are Airflow Variables: `histospark_conf`, `histospark_slides`, `histospark_model`, `histospark_out`, and if
 needed `histospark_options` (further options, e.g. `--master yarn`) and `histospark_command` (path of the program where

@@ -16,8 +16,10 @@ from pyspark.sql import SparkSession
 from cluster.errors import ExitCode, UsageError
 from cluster.lock import output_lock, refuse_locked
 from cluster.storage import Store
+from inference.engines.forms import check_engine
 from inference.job import inference_id, refuse_other_geometry, run_inference
 from inference.predict import PREDICTIONS
+from inference.refreshing.reported import reason_of, tell_in_spite
 from inference.refreshing.run_summary import RunSummary, WaitingSlide
 from inference.refreshing.settling import Look, Looked, State, Waiting, changed_since, look_twice
 from inference.refreshing.summarize import RunEnd, RunFacts, summarize
@@ -37,7 +39,7 @@ TILES: Final = "tiles"
 """Folder of the patch table inside of the output."""
 
 
-class SteppedAsideError(Exception):
+class SteppedAsideError(UsageError):
     """Another job works on the output; this one leaves it alone. One line that names it."""
 
 
@@ -114,6 +116,7 @@ def refresh_once(
     """
     card = load_card(order.model)
     refuse_other_geometry(card, order.recipe)
+    check_engine(order.recipe.inference, order.model, card)
     folder = Store(run_folder(order.out, card.model_id))
     places = [_Place(folder, PREDICTIONS, "infer", inference_id(order.recipe, card.model_id))]
     if order.recipe.refresh.tile:
@@ -157,7 +160,7 @@ def _told(
         stopped = _as_stepped_aside(error, places)
         code = ExitCode.GOOD if isinstance(stopped, SteppedAsideError) else _code(stopped)
         waiting = _waiting(looked.waiting, last, facts)
-        _tell_in_spite(facts, looked, RunEnd(waiting=waiting, stopped=_reason(stopped), code=code))
+        tell_in_spite(facts, looked.ready, RunEnd(waiting=waiting, stopped=reason_of(stopped), code=code))
         if stopped is error:
             raise
         raise stopped from error
@@ -223,19 +226,6 @@ def _as_stepped_aside(error: Exception, places: Sequence[_Place]) -> Exception:
 
 def _code(error: Exception) -> ExitCode:
     return ExitCode.WRONG_USE if isinstance(error, UsageError) else ExitCode.FAILED
-
-
-def _reason(error: Exception) -> str:
-    line = " ".join(str(error).split()) or "no message"
-    return line if isinstance(error, UsageError | SteppedAsideError) else f"{type(error).__name__}: {line}"
-
-
-def _tell_in_spite(facts: RunFacts, looked: Looked, end: RunEnd) -> None:
-    """The summary of a run that broke; where that breaks, too, the first cause still counts."""
-    try:
-        write_summary(summarize(facts, looked.ready, end), facts.folder)
-    except Exception as error:
-        log.warning("the summary of this run could not be written: %s: %s", type(error).__name__, error)
 
 
 def _waiting(found: Sequence[Waiting], last: RunSummary | None, facts: RunFacts) -> tuple[WaitingSlide, ...]:

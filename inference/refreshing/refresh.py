@@ -1,6 +1,5 @@
 """`histospark refresh`: do what is new in a folder of slides; what a scheduler calls every night."""
 
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from cluster.entry import run_command
 from cluster.errors import ExitCode
 from cluster.session import spark_session
 from inference.refreshing.one_refresh import Order, SteppedAsideError, refresh_once
+from inference.refreshing.reported import command_line
 from inference.refreshing.run_summary import RunSummary
 from inference.refreshing.without_secrets import without_secrets
 from preprocessing.options import slide_job_options
@@ -44,7 +44,7 @@ def refresh(
     Exit codes: 0 all good, nothing new, or another job is at work; 1 the job failed; 2 wrong use; 3 some slides fail.
     """
     recipe = load_recipe(conf, overrides)
-    order = Order(recipe, slides, model, out, shlex.join(["histospark", *sys.argv[1:]]), wave, settle)
+    order = Order(recipe, slides, model, out, command_line(), wave, settle)
     try:
         summary = refresh_once(order, partial(spark_session, "refresh", master))
     except SteppedAsideError as aside:

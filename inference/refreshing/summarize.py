@@ -76,7 +76,7 @@ def summarize(facts: RunFacts, entries: Sequence[SlideEntry], end: RunEnd) -> Ru
 
     Args:
         facts: of the run.
-        entries: all slides there are, those that wait included.
+        entries: all slides there are, with or without those that wait; none where that is not known.
         end: how it ended.
 
     Returns:
@@ -94,7 +94,7 @@ def summarize(facts: RunFacts, entries: Sequence[SlideEntry], end: RunEnd) -> Ru
     scores, engines = _scores(store, done)
     last = rows.drop_duplicates("slide_id", keep="last")
     left = {entry.slide_id for entry in pending(there, last, facts.inference_id)} - {one.slide_id for one in ours}
-    gone = sorted(set(rows["slide_id"]) - names - waits) if facts.kind == "refresh" else []
+    gone = sorted(set(rows["slide_id"]) - names - waits) if facts.kind == "refresh" and entries else []
     seconds = (end.ended - facts.started).total_seconds()
     windows = sum(attempt.rows for attempt in ours)
     return RunSummary(

@@ -18,7 +18,7 @@ BIN = Path(sys.executable).parent
 
 
 def crontab() -> tuple[dict[str, str], str]:
-    """Settings and the one command, read as crontab(5) says."""
+    """The settings, and the one command."""
     settings, commands = {}, []
     for line in (SCHEDULES / "crontab").read_text().splitlines():
         if setting := re.fullmatch(r"([A-Za-z_]+)\s*=\s*(.*)", line):
