@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from anyio.to_thread import current_default_thread_limiter
@@ -13,9 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from cluster.errors import UsageError
@@ -23,11 +21,13 @@ from inference.lab.colors import MAPS, colored_png
 from inference.lab.guard import Guard, error_response
 from inference.lab.heat_image import first_shown
 from inference.lab.not_shown import NotShownError
+from inference.lab.page_files import STATIC, PageFile, page_files
 from inference.lab.run_files import digest
 from inference.lab.run_view import REPORT, RunView
 from inference.lab.slide_rows import SlideRow, listed
 
-STATIC: Final = Path(__file__).with_name("static")
+__all__ = ["STATIC", "THIS_MACHINE", "lab_app"]
+
 THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 _THREADS: Final = 8  # that cut tiles at once; bounds the memory, and keeps two or four cores busy
@@ -57,7 +57,7 @@ def lab_app(view: RunView, token: str | None = None, hosts: tuple[str, ...] = TH
         Route("/slides/{slide_id}/probability", _probability),
         Route("/slides/{slide_id}/tiles/{level}/{column}_{row}.jpg", _tile),
         Route("/slides/{slide_id}/heat/{level}/{column}_{row}.png", _heat_tile),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/static/{name:path}", _static),
     ]
     handlers: dict[Any, Any] = {
         NotShownError: _not_shown,
@@ -67,7 +67,7 @@ def lab_app(view: RunView, token: str | None = None, hosts: tuple[str, ...] = TH
     }
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)]
     app = Starlette(routes=routes, exception_handlers=handlers, middleware=middleware, lifespan=_with_threads)
-    app.state.view = view
+    app.state.view, app.state.page = view, page_files()
     app.router.redirect_slashes = False
     return Guard(app, token)
 
@@ -79,9 +79,24 @@ async def _with_threads(app: Starlette) -> AsyncIterator[None]:
     yield
 
 
-def _page(request: Request) -> Response:
-    del request
-    return FileResponse(STATIC / "index.html")
+async def _page(request: Request) -> Response:
+    return _page_file(request, "index.html")
+
+
+async def _static(request: Request) -> Response:
+    return _page_file(request, request.path_params["name"])
+
+
+def _page_file(request: Request, name: str) -> Response:
+    """From memory, so without a thread."""
+    page: Mapping[str, PageFile] = request.app.state.page
+    if name not in page:
+        raise HTTPException(404)
+    file = page[name]
+    headers = {"ETag": file.etag}
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
 
 
 def _report(request: Request) -> Response:

@@ -95,10 +95,10 @@ def listening(host: str, port: int) -> socket.socket:
         JobError: the port is taken.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise UsageError(f"--host {host} is no address: {error.strerror}") from error
-    place = socket.socket(family, kind)
+    place = socket.socket(family, kind, protocol)  # asyncio sends without delay (Nagle) only where TCP is named
     try:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         place.bind(address)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cluster.errors import UsageError
 from cluster.storage import Store
-from inference.assemble import LESIONS
+from inference.assemble import LESIONS, PYRAMID
 from inference.lab.heat_image import HeatImage, probability_of
 from inference.lab.kept import Kept
 from inference.lab.not_shown import NotShownError, without_places
@@ -28,7 +28,6 @@ from preprocessing.readers.opening import file_state
 from preprocessing.recipe import Recipe
 
 REPORT: Final = "report.html"
-PYRAMID: Final = "heatmaps/{}.tif"
 
 _OPEN_BYTES: Final = 512 << 20  # of open slides: 8 pyramids, or fewer where flat images are among them
 _TILE_BYTES: Final = 64 << 20  # of JPEG tiles, and as much of heat tiles

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ class SlideRow:
 
     def shown(self) -> dict[str, Any]:
         """What a browser learns of it."""
-        return {name: value for name, value in asdict(self).items() if name != "path"}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "path"}
 
 
 class SlideRows:

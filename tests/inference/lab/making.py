@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import shutil
 import threading
 import time
@@ -25,16 +24,13 @@ from cluster.storage import Store
 from inference.assemble import SCORE
 from inference.lab.app import lab_app
 from inference.lab.run_view import RunView
-from inference.predict import prediction_recipe
-from inference.probability_map import ProbabilityMap, probability_map
 from inference.run_folder import CARD
 from inference.scores import SCORE_SCHEMA
 from preprocessing import ledger
-from preprocessing.readers.opening import read_info
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import save_recipe
 from preprocessing.slide_entry import SlideEntry
-from tests.inference.conftest import GOOD, Run
+from tests.inference.conftest import Run
 from tests.inference.tables import predictions_of
 
 TILE = 256
@@ -74,34 +70,9 @@ class MadeRun:
 
 
 def made_run(finished: Run, folder: Path) -> MadeRun:
-    """A copy of the run that the tests of inference share, with a heatmap pyramid of each slide."""
+    """A copy of the run that the tests of inference share."""
     shutil.copytree(finished.out, folder / "out")
-    run = MadeRun(folder / "out", finished.slides, finished.recipe)
-    for slide_id in GOOD:
-        if not run.heat(slide_id).exists():
-            write_heatmap(run, slide_id)
-    return run
-
-
-def write_heatmap(run: MadeRun, slide_id: str) -> None:
-    """Write `heatmaps/I.tif` as the contract has it, every cell by its own window."""
-    recipe = prediction_recipe(run.recipe)
-    info, rows = read_info(str(run.slide(slide_id))), run.predictions(slide_id)
-    downsample = info.downsamples[recipe.tiling.scales[0].level or 0]
-    values = probability_map(rows[["x", "y"]].to_numpy(), rows["probability"].to_numpy(), recipe.tiling, downsample)
-    pixel = 2 ** math.floor(math.log2(max(1.0, values.step / 4)))
-    finest = _painted(values, (math.ceil(info.width / pixel), math.ceil(info.height / pixel)), pixel)
-    write_pyramid(
-        run.heat(slide_id),
-        finest,
-        {
-            "slide_id": slide_id,
-            "model_id": str(rows["model_id"].iloc[0]),
-            "downsample": pixel,
-            "step": values.step,
-            "threshold": run.recipe.inference.threshold,
-        },
-    )
+    return MadeRun(folder / "out", finished.slides, finished.recipe)
 
 
 def write_pyramid(path: Path, finest: NDArray[np.uint8], says: dict[str, object]) -> None:
@@ -129,21 +100,6 @@ def write_pyramid(path: Path, finest: NDArray[np.uint8], says: dict[str, object]
                 subfiletype=int(number > 0),
                 description=json.dumps(common | says) if number == 0 else None,
             )
-
-
-def _painted(values: ProbabilityMap, size: tuple[int, int], pixel: int) -> NDArray[np.uint8]:
-    """Every pixel by the cell that its center lies in."""
-    picture = np.zeros(size[::-1], np.uint8)
-    (rows, columns), (left, _, _, top) = values.values.shape, values.extent()
-    column, row = (
-        np.floor(((np.arange(length) + 0.5) * pixel - start) / values.step).astype(int)
-        for length, start in zip(size, (left, top), strict=True)
-    )
-    inside = np.ix_((row >= 0) & (row < rows), (column >= 0) & (column < columns))
-    row, column = row[(row >= 0) & (row < rows)], column[(column >= 0) & (column < columns)]
-    cells = values.values[np.ix_(row, column)]
-    picture[inside] = np.where(np.isnan(cells), 0, np.rint(np.nan_to_num(cells) * 254) + 1)
-    return picture
 
 
 @contextmanager

@@ -73,6 +73,12 @@ def test_a_port_that_is_taken_and_a_host_that_is_none_are_told() -> None:
         listening("no.such.host.invalid", 0)
 
 
+def test_the_socket_names_tcp_so_that_answers_are_sent_at_once() -> None:
+    """Asyncio turns Nagle's algorithm off only then; a tile takes 40 ms more with it."""
+    with listening("127.0.0.1", 0) as place:
+        assert place.proto == socket.IPPROTO_TCP
+
+
 def test_only_this_machine_goes_without_a_token() -> None:
     for host in ("127.0.0.1", "localhost", "::1", "127.8.8.8"):
         assert is_this_machine(host)
