@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
 from cluster.worker import make_tasks_quick
 from inference.assemble import assemble
-from inference.engines.settled import RunEngine
 from inference.predict import predict
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome, failed_by
@@ -17,12 +17,15 @@ from preprocessing.recipe import Recipe
 from preprocessing.slide_plan import SlidePlan, WaveUnits
 from preprocessing.unit_report import Totals, outcome_of, totals_by_slide
 
+if TYPE_CHECKING:  # workers import this module, and what stands behind a model's card takes them a second
+    from inference.engines.settled import RunEngine
+
 
 def infer_wave(
     spark: SparkSession,
     entries: Sequence[SlideEntry],
     recipe: Recipe,
-    engine: RunEngine,
+    engine: "RunEngine",
     model_id: str,
     table: SlideTable,
 ) -> list[Outcome]:

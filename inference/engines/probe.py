@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from cluster.worker import make_tasks_quick
 from inference.batches import full_batches
+from inference.engines.base import Images
 from inference.engines.choice import EngineSpec, engine, loaded
 from inference.engines.openvino_engine import computes_bfloat16
 from preprocessing.isolation import isolated
@@ -77,32 +78,23 @@ def _probe_slide(plan: SlidePlan, recipe: Recipe, spec: EngineSpec, staging: str
     make_tasks_quick()
     if not computes_bfloat16():
         return Probe(computes=False)
-    try:
-        with isolated(plan.entry.slide_id, "probe", staging) as alive, plan.opened() as slide:
-            return _compared(plan, slide, recipe, spec, staging, most, alive)
-    except (
-        Exception
-    ):  # a slide that cannot be read fails when it is predicted, which the ledger tells; others tell here
+    images = _windows_of(plan, recipe, staging, most)
+    if images is None:
         return Probe()
-
-
-def _compared(
-    plan: SlidePlan,
-    slide: ScaledSlide,
-    recipe: Recipe,
-    spec: EngineSpec,
-    staging: str,
-    most: int,
-    alive: Callable[[], None],
-) -> Probe:
-    places = _some_places(plan, slide, recipe, staging, most, alive)
-    batches = list(full_batches(slide, places, recipe.tiling.window, most, plan.stain))
-    if not batches:
-        return Probe()
-    ((corners, images),) = batches
     exact = loaded(spec.in_precision("float32"), SparkFiles.get(spec.file)).predict(images)
     quick = engine(spec.in_precision("bfloat16")).predict(images)
-    return Probe(len(corners), float(np.abs(exact - quick).max()))
+    return Probe(len(exact), float(np.abs(exact - quick).max()))
+
+
+def _windows_of(plan: SlidePlan, recipe: Recipe, staging: str, most: int) -> Images | None:
+    """Up to `most` tissue windows of a slide; None where it has none or cannot be read."""
+    try:
+        with isolated(plan.entry.slide_id, "probe", staging) as alive, plan.opened() as slide:
+            places = _some_places(plan, slide, recipe, staging, most, alive)
+            batches = [images for _, images in full_batches(slide, places, recipe.tiling.window, most, plan.stain)]
+    except Exception:  # it fails again when it is predicted, which the ledger tells; here others can stand in for it
+        return None
+    return batches[0] if batches else None
 
 
 def _some_places(

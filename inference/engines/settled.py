@@ -80,6 +80,8 @@ class RunEngine:
     def _name(self) -> EngineName:
         if self._asked.engine != "auto":
             return self._recipe.inference.engine  # type: ignore[return-value]
+        if self._asked.precision == "bfloat16":
+            return "openvino"  # no other has it
         if self._tasks_have_gpus():
             return "keras"
         return best_on_cpu(self._model, self._card)
