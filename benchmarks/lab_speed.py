@@ -5,7 +5,7 @@
 The run has 400 slides in its ledger, all of them SLIDE: a mosaic of real tissue where the test data lies beside the
 project, else a drawn slide of 16384 px. The lab is `histospark lab` in a process of its own. Every tile is asked for
 once, so none comes from the lab's store. The limit is OpenSlide's DeepZoomGenerator and libjpeg-turbo in one process,
-without a server, for the same tiles in the same order.
+without a server, for the same tiles in the same order. Heat tiles are of a pixel for 8 x 8 of the slide.
 
 The first view is measured in headless Chromium with an empty cache: from opening the link until every tile of the
 whole slide is drawn, the list of 400 slides beside it.
@@ -53,7 +53,6 @@ from preprocessing.slide_entry import SlideEntry
 MOSAIC = Path(__file__).parents[2] / "shared" / "data" / "mosaic" / "tumor_101.tif"
 SLIDES, TILE, DOWNSAMPLE, QUALITY = 400, 256, 8, 85
 TILE_BAR, VIEW_BAR = 50.0, 1000.0  # milliseconds
-_SHOWN = "slide_000"
 _FINEST_LEVELS = 5  # of deep zoom, whose tiles are asked for
 
 # Until the page's own viewer has all tiles of the slide, and a frame was drawn since.
@@ -70,10 +69,15 @@ _FIRST_TILE = """() => Math.min(...performance.getEntriesByType('resource')
 Ask = Callable[[str], object]
 
 
+def slide_names() -> list[str]:
+    """Of the run."""
+    return [f"slide_{number:03d}" for number in range(SLIDES)]
+
+
 def make_run(folder: Path, slide: Path) -> Path:
-    """A run of `SLIDES` slides, of which the first one has a heatmap."""
+    """A run of `SLIDES` slides, all with a score and a heatmap."""
     shutil.rmtree(folder, ignore_errors=True)
-    store, names = Store(str(folder)), [f"slide_{number:03d}" for number in range(SLIDES)]
+    store, names = Store(str(folder)), slide_names()
     store.write_bytes(json.dumps({"model_id": "none"}).encode(), CARD)
     save_recipe(load_recipe(str(TILES_256)), str(folder))
     outcomes = [ledger.Outcome(SlideEntry(name, str(slide)), "done", patches=1000) for name in names]
@@ -85,7 +89,9 @@ def make_run(folder: Path, slide: Path) -> Path:
         store.write_bytes(buffer.getvalue(), SCORE.format(name))
     with openslide.OpenSlide(slide) as opened:
         size = tuple(math.ceil(side / DOWNSAMPLE) for side in opened.dimensions)
-    write_heat(folder / PYRAMID.format(_SHOWN), size)
+    write_heat(folder / PYRAMID.format(names[0]), size)
+    for name in names[1:]:
+        shutil.copyfile(folder / PYRAMID.format(names[0]), folder / PYRAMID.format(name))
     return folder
 
 
@@ -168,38 +174,44 @@ def compare_tiles(run: Path, slide: Path, rounds: int) -> None:
     with openslide.OpenSlide(slide) as opened:
         addresses = tile_addresses(DeepZoomGenerator(opened, TILE, overlap=0))
     share = min(200, len(addresses) // (rounds + 1))
-    ours, limit, heat = [], [], []
+    ours: list[list[float]] = []
+    limit: list[list[float]] = []
     with lab(run) as url:
-        over = over_http(url, f"/slides/{_SHOWN}/tiles/{{}}.jpg")
+        over = over_http(url, f"/slides/{slide_names()[0]}/tiles/{{}}.jpg")
         for number in range(rounds + 1):
             mine = addresses[number * share : (number + 1) * share]
             ways = [(ours, over), (limit, in_process(slide))]
             for kept, way in ways if number % 2 else reversed(ways):
                 kept.append(milliseconds(way, mine))
-        levels = httpx.get(f"{url}/api/slides/{_SHOWN}").json()["heat"]["levels"]
-        counts = [
-            (number, math.ceil(width / TILE), math.ceil(height / TILE)) for number, (width, height) in enumerate(levels)
-        ]
-        every = [f"{level}/{x}_{y}" for level, columns, rows in counts for x in range(columns) for y in range(rows)]
-        for number in range(rounds + 1):  # another threshold paints every tile anew
-            ask = over_http(url, f"/slides/{_SHOWN}/heat/{{}}.png?threshold={number / 10}")
-            heat.append(milliseconds(ask, every))
     tell_tiles("slide tile over HTTP", ours[1:], share, TILE_BAR)  # the first round warms the files
     tell_tiles("the same in process, no server", limit[1:], share)
     medians = zip(ours[1:], limit[1:], strict=True)
     say("over HTTP / in process", Spread.of([statistics.median(a) / statistics.median(b) for a, b in medians]))
-    tell_tiles("heat tile over HTTP", heat[1:], len(every), TILE_BAR)
+
+
+def heat_tiles(run: Path, rounds: int) -> None:
+    """Print heat tiles, of another slide in every round."""
+    taken = []
+    with lab(run) as url:
+        for name in slide_names()[: rounds + 1]:
+            levels = httpx.get(f"{url}/api/slides/{name}").json()["heat"]["levels"]
+            counts = [(math.ceil(width / TILE), math.ceil(height / TILE)) for width, height in levels]
+            every = [f"{level}/{x}_{y}" for level, (w, h) in enumerate(counts) for x in range(w) for y in range(h)]
+            taken.append(milliseconds(over_http(url, f"/slides/{name}/heat/{{}}.png"), every))
+    tell_tiles("heat tile over HTTP", taken[1:], len(taken[0]), TILE_BAR)
 
 
 def first_views(run: Path, rounds: int) -> None:
     """Print how long it takes from opening the link until the slide is seen."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        say("first view", "not measured: there is no chromium on this machine")
+        return
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  (the tiles need no browser)
 
     first, whole = [], []
     with lab(run) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         for _ in range(rounds + 1):
             page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
             page.goto(url)
@@ -234,6 +246,7 @@ def main(cache: Path, slide: Path | None, rounds: int) -> None:
     run = make_run(cache / "work" / "lab", path.resolve())
     click.echo(f"the lab on {path.name} in a run of {SLIDES} slides; median of rounds (lowest to highest)")
     compare_tiles(run, path, rounds)
+    heat_tiles(run, rounds)
     first_views(run, rounds)
     shutil.rmtree(run)
 
