@@ -3,7 +3,7 @@
 import { afterSilence } from "./dom.js";
 import { slideUrl } from "./server.js";
 
-const SETTLE = 150; // ms without a change before new colors are asked for
+const SETTLE = 120; // ms without a change before new colors are asked for
 const PATIENCE = 1500; // ms after which new colors are shown even where some tiles are still missing
 
 /**

@@ -110,8 +110,8 @@ function change(part) {
 }
 
 const link = () => writeLink({ slide: wanted, ...(viewer.slide ? rounded(viewer.view()) : {}), ...look });
-const rounded = ({ x, y, zoom }) => ({ x: Math.round(x), y: Math.round(y), zoom: +zoom.toPrecision(6) });
-const keepLink = afterSilence(200, () => history.replaceState(null, "", link()));
+const rounded = ({ x, y, zoom }) => ({ x: +x.toFixed(2), y: +y.toFixed(2), zoom: +zoom.toPrecision(6) });
+const keepLink = afterSilence(100, () => history.replaceState(null, "", link()));
 
 async function copyLink() {
   history.replaceState(null, "", link());
