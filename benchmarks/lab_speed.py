@@ -88,8 +88,8 @@ def make_run(folder: Path, slide: Path) -> Path:
         pq.write_table(pa.Table.from_pylist([row], SCORE_SCHEMA), buffer)
         store.write_bytes(buffer.getvalue(), SCORE.format(name))
     with openslide.OpenSlide(slide) as opened:
-        size = tuple(math.ceil(side / DOWNSAMPLE) for side in opened.dimensions)
-    write_heat(folder / PYRAMID.format(names[0]), size)
+        width, height = (math.ceil(side / DOWNSAMPLE) for side in opened.dimensions)
+    write_heat(folder / PYRAMID.format(names[0]), (width, height))
     for name in names[1:]:
         shutil.copyfile(folder / PYRAMID.format(names[0]), folder / PYRAMID.format(name))
     return folder

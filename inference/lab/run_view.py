@@ -209,4 +209,7 @@ class RunView:
 def _saved_recipe(store: Store) -> Recipe:
     if not store.exists("recipe.yaml"):
         raise UsageError(f"{store.uri} has no recipe.yaml; give the --out folder of histospark infer")
-    return Recipe.model_validate(yaml.safe_load(store.read_bytes("recipe.yaml")))
+    try:
+        return Recipe.model_validate(yaml.safe_load(store.read_bytes("recipe.yaml")))
+    except (ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"recipe.yaml of {store.uri} is damaged or of another version; run infer again") from error

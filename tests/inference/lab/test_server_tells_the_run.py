@@ -194,3 +194,22 @@ def test_the_report_of_the_run_is_shown_without_scripts(changed: MadeRun) -> Non
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no predictions"):
         RunView(str(tmp_path))
+
+
+def test_of_several_models_one_is_shown(sparse: Recipe, tmp_path: Path) -> None:
+    run = bare_run(tmp_path / "run", sparse, {"first": "/a/first.svs"}, {})
+    other = bare_run(run / "models" / "other", sparse, {"second": "/a/second.svs"}, {})
+    (other / "model.json").write_text(json.dumps({"model_id": "other"}))
+    with pytest.raises(UsageError, match="--model-id"):
+        RunView(str(run))
+    assert list(RunView(str(run), model_id="other").rows.now()) == ["second"]
+    assert list(RunView(str(run), model_id="m0del").rows.now()) == ["first"]
+    assert RunView(str(other)).facts()["model_id"] == "other"
+
+
+@pytest.mark.parametrize("text", ["inference: [", "nothing_known: 1"])
+def test_a_run_with_a_damaged_recipe_is_refused(sparse: Recipe, tmp_path: Path, text: str) -> None:
+    run = bare_run(tmp_path / "run", sparse, {}, {})
+    (run / "recipe.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"recipe\.yaml"):
+        RunView(str(run))
