@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-import yaml
 
 from cluster.errors import ExitCode, UsageError
 from cluster.storage import Store
@@ -16,7 +15,7 @@ from inference.judged_lesions import JudgedSlide, judged_lesions, lesions_of
 from inference.judged_windows import JudgedWindows, judged_windows
 from inference.lesion_findings import TRUE_LESIONS, LesionEvaluation, evaluate_lesions, lesions_csv, with_lesions
 from inference.predict import prediction_recipe
-from inference.run_folder import CARD, find_run
+from inference.run_folder import CARD, find_run, saved_recipe
 from inference.run_output import AMISS, LeftOut, SlideOutput, read_run
 from preprocessing.errors import MissingMppError, SlideError
 from preprocessing.inventory import SlideEntry, inventory
@@ -52,17 +51,6 @@ class Evaluation:
         """Not good where slides that should have been judged could not be."""
         amiss = any(it.why in AMISS for it in self.lesions.left_out)
         return ExitCode.SOME_SLIDES_FAILED if amiss else ExitCode.GOOD
-
-
-def saved_recipe(predictions: Store) -> Recipe:
-    """The recipe that `infer` left in its run folder, on whatever file system.
-
-    Raises:
-        UsageError: no predictions there.
-    """
-    if not predictions.exists("recipe.yaml"):
-        raise UsageError(f"{predictions.uri} holds no predictions; give the --out folder of histospark infer")
-    return Recipe.model_validate(yaml.safe_load(predictions.read_bytes("recipe.yaml")))
 
 
 def evaluate_run(

@@ -3,8 +3,11 @@
 import json
 from typing import Final
 
+import yaml
+
 from cluster.errors import UsageError
 from cluster.storage import Store
+from preprocessing.recipe import Recipe
 
 CARD: Final = "model.json"
 """The card of the model whose results a folder holds."""
@@ -54,6 +57,20 @@ def find_run(out: str, model_id: str | None = None) -> str:
     if chosen not in runs:
         raise UsageError(f"{out} holds no results of the model {chosen}; there are {', '.join(runs)}")
     return runs[chosen]
+
+
+def saved_recipe(run: Store) -> Recipe:
+    """The recipe that `infer` left in its run folder, on whatever file system.
+
+    Raises:
+        UsageError: no predictions there, or the recipe cannot be read.
+    """
+    if not run.exists("recipe.yaml"):
+        raise UsageError(f"{run.uri} holds no predictions; give the --out folder of histospark infer")
+    try:
+        return Recipe.model_validate(yaml.safe_load(run.read_bytes("recipe.yaml")))
+    except (ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"recipe.yaml of {run.uri} is damaged or of another version; run infer again") from error
 
 
 def _model_of(store: Store) -> str | None:

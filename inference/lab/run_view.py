@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from cluster.errors import UsageError
@@ -20,12 +19,11 @@ from inference.lab.not_shown import NotShownError, without_places
 from inference.lab.run_files import RunFiles, digest
 from inference.lab.slide_image import TILE, SlideImage, file_of, open_image
 from inference.lab.slide_rows import SlideRow, SlideRows
-from inference.run_folder import CARD, find_run
+from inference.run_folder import CARD, find_run, saved_recipe
 from inference.truth_outline import truth_outlines
 from preprocessing.errors import SlideError
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.readers.opening import file_state
-from preprocessing.recipe import Recipe
 
 REPORT: Final = "report.html"
 
@@ -57,7 +55,7 @@ class RunView:
         store = Store(find_run(run, model_id))
         self.uri = store.uri
         self.model_id = str(json.loads(store.read_bytes(CARD))["model_id"])
-        self.recipe = _saved_recipe(store)
+        self.recipe = saved_recipe(store)
         self.files = RunFiles(store)
         self.rows = SlideRows(store, self.files)
         self._moved: Mapping[str, SlideEntry] = {}
@@ -204,12 +202,3 @@ class RunView:
 
     def _rings(self, entry: SlideEntry) -> list[Ring]:
         return [np.round(ring, 1).tolist() for ring in truth_outlines(entry, self.recipe.tiling.labels)]
-
-
-def _saved_recipe(store: Store) -> Recipe:
-    if not store.exists("recipe.yaml"):
-        raise UsageError(f"{store.uri} has no recipe.yaml; give the --out folder of histospark infer")
-    try:
-        return Recipe.model_validate(yaml.safe_load(store.read_bytes("recipe.yaml")))
-    except (ValueError, yaml.YAMLError) as error:
-        raise UsageError(f"recipe.yaml of {store.uri} is damaged or of another version; run infer again") from error
