@@ -155,3 +155,25 @@ def drawn(rings: Iterable[NDArray[np.float64]], like: NDArray[np.bool_], thickne
         line = np.vstack([ring, ring[:1]]) + middle
         ImageDraw.Draw(picture).line([(x, y) for x, y in line], fill=1, width=thickness, joint="curve")
     return np.asarray(picture)
+
+
+def test_new_colors_replace_the_old_without_a_gap(opened: Opened) -> None:
+    page = opened.open(slide=HOSTILE, x=616, y=360, zoom=2, opacity=1, **PLAIN)
+    seen = page.evaluate(
+        """async () => {
+          const canvas = OpenSeadragon.getViewer('viewer').drawer.canvas;
+          const middle = [canvas.width / 2, canvas.height / 2, 1, 1];
+          const map = document.getElementById('map');
+          map.value = 'gray';
+          map.dispatchEvent(new Event('change'));
+          const seen = [];
+          while (seen.length < 2 && performance.now() < 60000) {
+            const color = [...canvas.getContext('2d').getImageData(...middle).data].slice(0, 3);
+            if (String(color) !== String(seen.at(-1))) seen.push(color);
+            await new Promise(requestAnimationFrame);
+          }
+          return seen;
+        }"""
+    )
+    wanted = [matplotlib.colormaps[name](1.0, bytes=True)[:3] for name in ("turbo", "gray")]
+    assert np.abs(np.subtract(seen, np.array(wanted, int))).max() <= 4, "at no frame the bare slide is seen"

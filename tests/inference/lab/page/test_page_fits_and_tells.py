@@ -25,6 +25,7 @@ _CUT_OFF = """() => {
 
 
 def test_nothing_is_cut_off(opened: Opened) -> None:
+    opened.page.emulate_media(reduced_motion="reduce")  # no drawer is seen on its way out
     page = opened.open(slide="tumor_02")
     for width, height in [(1280, 800), (1920, 1080), (1024, 768), (768, 1024), (400, 800)]:
         page.set_viewport_size({"width": width, "height": height})
