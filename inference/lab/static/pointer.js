@@ -18,7 +18,8 @@ export class PointerReading {
     this.#output = output;
     stage.addEventListener("pointermove", (event) => this.#move(stage, event));
     stage.addEventListener("pointerdown", (event) => this.#move(stage, event));
-    stage.addEventListener("pointerleave", () => this.clear());
+    // A finger that was lifted leaves its reading behind, else nobody could read it.
+    stage.addEventListener("pointerleave", ({ pointerType }) => { if (pointerType !== "touch") this.clear(); });
   }
 
   clear() {

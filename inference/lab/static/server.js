@@ -64,11 +64,10 @@ export class Server extends EventTarget {
 }
 
 async function reason(answer) {
-  if (answer.status === 401) return "The lab asks for its token: open the address that `histospark lab` printed.";
   const text = await answer.text();
   try {
     const told = JSON.parse(text);
-    return told.error ?? told.detail ?? text;
+    return told.error ?? text;
   } catch {
     return text.slice(0, 300) || `The server answered ${answer.status}.`;
   }

@@ -101,6 +101,16 @@ def test_tiles_that_cannot_be_read_are_told(browser: Browser, lab: PaintedLab) -
     page.close()
 
 
+def test_a_link_to_no_slide_is_told(browser: Browser, lab: PaintedLab) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{lab.url}/#slide=%3Cb%3Egone")
+    expect(page.locator("#message h2")).to_have_text("This slide cannot be shown")
+    expect(page.locator("#message p")).to_have_text("this run has no slide '<b>gone'")
+    assert page.locator("#list li").count() == 6
+    assert not page.get_by_role("button", name="Zoom in").is_visible()
+    page.close()
+
+
 def test_dark_and_light_follow_the_system(browser: Browser, lab: PaintedLab) -> None:
     grounds = []
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
