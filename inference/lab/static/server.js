@@ -1,6 +1,6 @@
 // Asking the lab's server, and noticing when it is gone.
 
-const PAUSE = 3000; // ms between looks for a lost server
+const PAUSE = 2000; // ms between looks for a lost server
 
 /** Why something could not be had, in words for a person. */
 export class Refusal extends Error {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
 
 from inference.lab.app import lab_app
 from inference.lab.run_view import RunView
@@ -20,6 +20,7 @@ from tests.inference.lab.page.painted_run import PaintedSlide, write_run
 HOSTILE = """<img src=x onerror=alert(1)> "50%" #1 & 'ü'"""
 SCRIPT = "<script>document.title='hit'"
 REASON = "<b>no slide</b> that any reader opens"
+SIZE: ViewportSize = {"width": 1100, "height": 620}  # small, as Chromium draws without help here
 SWITCHES = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -87,10 +88,17 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def calm(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser whose user wants no animations, so that nobody waits for them; pages share its cache."""
+    with browser.new_context(viewport=SIZE, reduced_motion="reduce") as context:
+        yield context
+
+
 @pytest.fixture
-def opened(browser: Browser, lab: PaintedLab) -> Iterator[Opened]:
-    """A page of its own for each test, 1280 x 800; at the end the browser must have had nothing to complain of."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+def opened(calm: BrowserContext, lab: PaintedLab) -> Iterator[Opened]:
+    """A page of its own for each test; at the end the browser must have had nothing to complain of."""
+    page = calm.new_page()
     it = Opened(page, lab.url)
     yield it
     page.close()

@@ -6,7 +6,7 @@ from typing import Literal
 from playwright.sync_api import Browser, expect
 
 from inference.lab.app import STATIC
-from tests.inference.lab.page.conftest import PaintedLab
+from tests.inference.lab.page.conftest import SIZE, PaintedLab
 from tests.inference.lab.page.opened import Opened
 
 # What sticks out of the screen or out of its own box.
@@ -25,7 +25,6 @@ _CUT_OFF = """() => {
 
 
 def test_nothing_is_cut_off(opened: Opened) -> None:
-    opened.page.emulate_media(reduced_motion="reduce")  # no drawer is seen on its way out
     page = opened.open(slide="tumor_02")
     for width, height in [(1280, 800), (1920, 1080), (1024, 768), (768, 1024), (400, 800)]:
         page.set_viewport_size({"width": width, "height": height})
@@ -71,14 +70,13 @@ def test_everything_that_can_be_pressed_has_a_name(opened: Opened) -> None:
     assert inline == []
 
 
-def test_all_modules_are_fetched_at_once(opened: Opened) -> None:
-    page = opened.open(slide="slide_9")
-    named = page.eval_on_selector_all("link[rel=modulepreload]", "links => links.map(it => it.href.split('/').pop())")
+def test_all_modules_are_fetched_at_once() -> None:
+    named = re.findall(r'rel="modulepreload" href="static/([^"]+)"', (STATIC / "index.html").read_text())
     assert sorted([*named, "main.js"]) == sorted(path.name for path in STATIC.glob("*.js"))
 
 
 def test_a_lost_server_is_told_and_found_again(browser: Browser, lab: PaintedLab) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page = browser.new_page(viewport=SIZE)
     it = Opened(page, lab.url)
     it.open(slide="tumor_02")
     page.route("**/*", lambda route: route.abort())
@@ -93,7 +91,7 @@ def test_a_lost_server_is_told_and_found_again(browser: Browser, lab: PaintedLab
 
 
 def test_tiles_that_cannot_be_read_are_told(browser: Browser, lab: PaintedLab) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page = browser.new_page(viewport=SIZE)
     answer = {"status": 410, "json": {"error": "tumor_02.tif is damaged there"}}
     page.route("**/tiles/10/**", lambda route: route.fulfill(**answer))
     page.goto(f"{lab.url}/#slide=tumor_02")
@@ -102,7 +100,7 @@ def test_tiles_that_cannot_be_read_are_told(browser: Browser, lab: PaintedLab) -
 
 
 def test_a_link_to_no_slide_is_told(browser: Browser, lab: PaintedLab) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page = browser.new_page(viewport=SIZE)
     page.goto(f"{lab.url}/#slide=%3Cb%3Egone")
     expect(page.locator("#message h2")).to_have_text("This slide cannot be shown")
     expect(page.locator("#message p")).to_have_text("this run has no slide '<b>gone'")
@@ -111,12 +109,11 @@ def test_a_link_to_no_slide_is_told(browser: Browser, lab: PaintedLab) -> None:
     page.close()
 
 
-def test_dark_and_light_follow_the_system(browser: Browser, lab: PaintedLab) -> None:
+def test_dark_and_light_follow_the_system(opened: Opened) -> None:
+    page = opened.open(slide="slide_9")
     grounds = []
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
-        page = browser.new_page(color_scheme=scheme)
-        page.goto(lab.url)
+        page.emulate_media(color_scheme=scheme)
         grounds.append(page.evaluate("getComputedStyle(document.getElementById('slides')).backgroundColor"))
-        page.close()
     assert grounds == ["rgb(255, 255, 255)", "rgb(30, 28, 35)"]
