@@ -8,12 +8,14 @@ its end: Java, the workers' libraries and the model are loaded, slides read, hea
 little there is to judge is measured on a slide of a few windows and told apart.
 """
 
+import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import click
 import numpy as np
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.options import common_options
 from benchmarks.pairs import Run, Spread, in_turn, measured, ratio
-from benchmarks.processes import run_whole
+from benchmarks.processes import cpu_seconds, run_whole
 from benchmarks.report import Bar, say
 from histospark.drawing import draw_slide
 from inference.evaluate import evaluate_predictions
@@ -66,8 +68,18 @@ class Job:
         command: list[str | Path] = [_HISTOSPARK, "infer", "--conf", RECIPE, "--slides", self.slides, "--out", out]
         command += ["--model", self.model, "--master", f"local[{_CORES}]"]
         command += ["--set", f"inference.engine={engine}", "--set", f"inference.stride={self.stride}"]
-        finished = run_whole(command, _CORES, self.work / f"{out.name}.log")
-        return Run(finished.seconds, len(self.judged(engine)[1]))
+        with _ProcessorTime() as cpu:
+            finished = run_whole(command, _CORES, self.log(engine))
+        return Run(finished.seconds, len(self.judged(engine)[1]), cpu.seconds)
+
+    def log(self, engine: str) -> Path:
+        """What the last run said."""
+        return self.work / f"{self.out(engine).name}.log"
+
+    def took(self, engine: str) -> str:
+        """What the last run said of its engine, in one line."""
+        lines = self.log(engine).read_text(errors="replace").splitlines()
+        return next((line.partition("computing with ")[2] for line in lines if "computing with " in line), "unknown")
 
     def judged(self, engine: str) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
         """Places and probabilities of the last run, in the order of slides, units and windows."""
@@ -83,6 +95,32 @@ class Job:
         recipe = load_recipe(str(RECIPE))
         entries = inventory(str(self.slides), recipe.tiling, recipe.seed)
         return evaluate_predictions(str(self.out(engine)), entries, self.work / "evaluation")[0].auc
+
+
+class _ProcessorTime:
+    """Processor time of everything that this process starts while it is entered, looked at twice a second.
+
+    Attributes:
+        seconds: so far.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        before = cpu_seconds(os.getpid())
+        while not self._over.wait(0.5):
+            self.seconds = max(self.seconds, cpu_seconds(os.getpid()) - before)
 
 
 def trained_model(cache: Path) -> Path:
@@ -138,13 +176,16 @@ def main(cache: Path, rounds: int, stride: int) -> None:
     count, difference, auc = agreement(slides)
     click.echo(f"{count} windows of two slides, model {load_card(model).model_id}; 2 cores; median (lowest to highest)")
     for engine in _ENGINES:
+        say(f"{engine} computes with", slides.took(engine))
         say(f"{engine}: windows/s of the whole job", measured(runs, engine).rate)
         say(f"{engine}: with the tiny job's time taken off", measured(runs, engine, f"{engine}, tiny").rate)
+        say(f"{engine}: windows per CPU second, tiny job off", measured(runs, engine, f"{engine}, tiny").per_cpu_second)
         say(f"{engine}: the tiny job (s)", Spread.of([run.seconds for run in runs[f"{engine}, tiny"]]))
     ours, theirs = (measured(runs, engine) for engine in _ENGINES)
     Bar("auto / keras, whole job", ratio(ours, theirs), FASTER).tell()
     ours, theirs = (measured(runs, engine, f"{engine}, tiny") for engine in _ENGINES)
     say("auto / keras, the tiny job's time taken off", ratio(ours, theirs))
+    say("auto / keras, per CPU second", Spread.of([b.cpu / a.cpu for a, b in zip(ours.runs, theirs.runs, strict=True)]))
     met = "met" if difference <= LARGEST_DIFFERENCE else "NOT MET"
     say("largest difference of a probability", f"{difference:.2g}, bar {LARGEST_DIFFERENCE:g}: {met}")
     met = "met" if len({f"{value:.3f}" for value in auc.values()}) == 1 else "NOT MET"
