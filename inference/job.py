@@ -23,6 +23,7 @@ from inference.engines.forms import check_engine
 from inference.engines.settled import RunEngine
 from inference.infer_wave import infer_wave
 from inference.predict import PREDICTIONS, prediction_recipe
+from inference.refreshing.reported import reported
 from inference.run_folder import CARD, run_folder
 from preprocessing.batch import Batch, BatchSummary
 from preprocessing.inventory import SlideEntry, inventory
@@ -124,10 +125,11 @@ def infer(
     check_engine(recipe.inference, model, card)
     folder = run_folder(out, card.model_id)
     refuse_locked(Store(folder))
-    with spark_session("infer", master) as spark:
+    told = reported(folder, recipe, card.model_id, inference_id(recipe, card.model_id), slides, entries)
+    with spark_session("infer", master) as spark, told:
         summary = run_inference(spark, recipe, entries, model, out, wave)
     found = f"{summary.patches} windows judged, {summary.positives} at or above {recipe.inference.threshold}"
-    tell(summary, f"{found}; look at {folder}/heatmaps")
+    tell(summary, f"{found}; look at it by histospark lab --run {out}")
     return summary.exit_code
 
 

@@ -50,6 +50,7 @@ def lab_app(view: RunView, token: str | None = None, hosts: tuple[str, ...] = TH
     routes = [
         Route("/", _page),
         Route("/report", _report),
+        Route("/heatmaps/{slide_id}.png", _picture_of_report),
         Route("/api/run", _run),
         Route("/api/slides", _slides),
         Route("/api/slides/{slide_id}", _slide),
@@ -102,6 +103,11 @@ def _page_file(request: Request, name: str) -> Response:
 def _report(request: Request) -> Response:
     headers = {"Content-Security-Policy": _REPORT_POLICY}
     return Response(_view(request).files.read(REPORT), media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _picture_of_report(request: Request) -> Response:
+    """The report's links lead here: it tells of heatmaps by their place beside it."""
+    return Response(_view(request).heat_picture(request.path_params["slide_id"]), media_type="image/png")
 
 
 def _run(request: Request) -> Response:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cluster.errors import UsageError
 from cluster.storage import Store
-from inference.assemble import LESIONS, PYRAMID
+from inference.assemble import HEATMAP, LESIONS, PYRAMID
 from inference.lab.heat_image import HeatImage, probability_of
 from inference.lab.kept import Kept
 from inference.lab.not_shown import NotShownError, without_places
@@ -107,7 +107,7 @@ class RunView:
 
     def heat_version(self, slide_id: str) -> str:
         """Changes with the heatmap of a slide; raises as `heat` where there is none."""
-        return self.files.version(self._heat_name(self.rows.get(slide_id)))
+        return self.files.version(self._heat_name(self.rows.get(slide_id), PYRAMID))
 
     def image(self, slide_id: str) -> SlideImage:
         """The slide, open.
@@ -127,13 +127,17 @@ class RunView:
         """The slide as a small JPEG; raises as `image`."""
         return self._tiles.get(self._slide_state(slide_id), lambda: self.image(slide_id).thumbnail())
 
+    def heat_picture(self, slide_id: str) -> bytes:
+        """The heatmap as the picture that reports show, PNG; raises as `heat`."""
+        return self.files.read(self._heat_name(self.rows.get(slide_id), HEATMAP))
+
     def heat(self, slide_id: str) -> HeatImage:
         """The heatmap of a slide, open.
 
         Raises:
             NotShownError: no such slide, or it has no heatmap that can be shown.
         """
-        name = self._heat_name(self.rows.get(slide_id))
+        name = self._heat_name(self.rows.get(slide_id), PYRAMID)
         return self._heatmaps.get((slide_id, self.files.version(name)), lambda: HeatImage(self.files.open(name), name))
 
     def heat_tile(self, slide_id: str, level: int, column: int, row: int) -> NDArray[np.uint8]:
@@ -164,11 +168,11 @@ class RunView:
             return False
         return True
 
-    def _heat_name(self, row: SlideRow) -> str:
+    def _heat_name(self, row: SlideRow, name: str) -> str:
         """Only a slide that is done has a heatmap of this run; an older one may lie there of a slide that failed."""
         if row.status != "done":
             raise NotShownError(404, f"{row.slide_id} has no heatmap: {row.error or row.status}")
-        return PYRAMID.format(row.slide_id)
+        return name.format(row.slide_id)
 
     def _heat_facts(self, row: SlideRow) -> dict[str, Any] | None:
         return self.heat(row.slide_id).facts() if row.status == "done" else None

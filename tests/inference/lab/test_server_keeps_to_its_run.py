@@ -111,6 +111,7 @@ def test_forged_ids_of_a_ledger_open_nothing_outside_the_run(guarded: httpx.Clie
 def test_links_folders_and_pipes_in_the_run_are_not_followed(guarded: httpx.Client, slide_id: str) -> None:
     answer = guarded.get(f"/slides/{slide_id}/heat/0/0_0.png")
     assert answer.status_code == 404
+    assert guarded.get(f"/heatmaps/{slide_id}.png").status_code == 404
     assert guarded.get(f"/api/slides/{slide_id}").json()["heat"] is None
 
 

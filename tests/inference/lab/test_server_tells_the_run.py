@@ -191,6 +191,15 @@ def test_the_report_of_the_run_is_shown_without_scripts(changed: MadeRun) -> Non
         assert "script-src" not in answer.headers["content-security-policy"]
 
 
+def test_links_of_the_report_lead_to_the_pictures_of_heatmaps(lab: httpx.Client, lab_run: MadeRun) -> None:
+    for slide_id in GOOD:
+        answer = lab.get(f"/heatmaps/{slide_id}.png")
+        assert answer.content == (lab_run.out / "heatmaps" / f"{slide_id}.png").read_bytes()
+        assert answer.headers["content-type"] == "image/png"
+    for slide_id in ("bad", "glass_01", "unheard"):
+        assert lab.get(f"/heatmaps/{slide_id}.png").status_code == 404
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no predictions"):
         RunView(str(tmp_path))
