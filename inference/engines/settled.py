@@ -67,7 +67,8 @@ class RunEngine:
             return self._settle(spec, Probe(), "")
         probe = probe_bfloat16(self._spark, plans, self._recipe, spec, staging)
         if probe.computes and probe.windows == 0:
-            return spec  # nothing to judge in this wave, so far as could be seen
+            # Nothing to judge in this wave, so far as could be seen.
+            return spec.in_precision("bfloat16" if self._asked.precision == "bfloat16" else "float32")
         return self._settle(
             spec.in_precision(agreed_precision(self._asked, probe)), probe, _told(probe, self._asked.tolerance)
         )
@@ -75,7 +76,7 @@ class RunEngine:
     def used(self, spec: EngineSpec) -> None:
         """Slides were judged with what `of_wave` gave: then all are."""
         if self._settled is None:
-            self._settle(spec, Probe(), "; no window could be compared with bfloat16")
+            self._settle(spec, Probe(), "; no window was there to compare bfloat16 with float32")
 
     def _name(self) -> EngineName:
         if self._asked.engine != "auto":
