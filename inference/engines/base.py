@@ -11,7 +11,7 @@ Images = Sequence[NDArray[np.uint8]]
 
 
 EngineName = Literal["openvino", "onnx", "keras"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "mixed"]
 
 
 class Engine(Protocol):

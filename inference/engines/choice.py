@@ -9,6 +9,7 @@ from pyspark import SparkFiles
 
 from inference.engines.base import Engine, EngineName, Precision
 from inference.engines.keras_engine import KerasEngine
+from inference.engines.mixed_precision import MixedPrecision
 from inference.engines.onnx_engine import OnnxEngine
 from inference.engines.openvino_engine import OpenVinoEngine
 from inference.engines.orientations import EightOrientations
@@ -24,6 +25,7 @@ class EngineSpec:
         batch_size: patches per call of the model.
         orientations: 8 averages over the turns and mirrorings of a window, 1 takes it as it is.
         precision: of the arithmetic; OpenVINO alone has a choice.
+        doubt: of mixed precision, see `Agreement`.
     """
 
     name: EngineName
@@ -31,19 +33,27 @@ class EngineSpec:
     batch_size: int
     orientations: int = 1
     precision: Precision = "float32"
+    doubt: float = 0.0
 
     @property
     def label(self) -> str:
-        """For people: `openvino bfloat16`, `openvino float32`, `onnx` or `keras`."""
+        """For people: `openvino float32`, `openvino bfloat16`, `openvino mixed`, `onnx` or `keras`."""
         return f"{self.name} {self.precision}" if self.name == "openvino" else self.name
 
-    def in_precision(self, precision: Precision) -> "EngineSpec":
+    def in_precision(self, precision: Precision, doubt: float = 0.0) -> "EngineSpec":
         """The same in another precision."""
-        return replace(self, precision=precision)
+        return replace(self, precision=precision, doubt=doubt)
+
+
+def _openvino(path: str, spec: EngineSpec) -> Engine:
+    if spec.precision != "mixed":
+        return OpenVinoEngine(path, spec.batch_size, spec.precision)
+    quick, exact = (OpenVinoEngine(path, spec.batch_size, precision) for precision in ("bfloat16", "float32"))
+    return MixedPrecision(quick, exact, spec.doubt)
 
 
 _ENGINES: Final[dict[EngineName, Callable[[str, EngineSpec], Engine]]] = {
-    "openvino": lambda path, spec: OpenVinoEngine(path, spec.batch_size, spec.precision),
+    "openvino": _openvino,
     "onnx": lambda path, spec: OnnxEngine(path, spec.batch_size),
     "keras": lambda path, spec: KerasEngine(path, spec.batch_size),
 }

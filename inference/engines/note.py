@@ -47,6 +47,7 @@ class EngineNote(BaseModel):
         asked: the question that was answered.
         engine: that computes.
         precision: of its arithmetic.
+        doubt: of mixed precision, see `Agreement`.
         windows: on which bfloat16 was compared with float32; 0 where it was not.
         largest_difference: of a probability, over these.
     """
@@ -56,6 +57,7 @@ class EngineNote(BaseModel):
     asked: Question
     engine: EngineName
     precision: Precision
+    doubt: float = 0.0
     windows: int = 0
     largest_difference: float = 0.0
 

@@ -1,16 +1,17 @@
 """OpenVINO: the fastest engine on CPUs, in float32 or bfloat16."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import JobError
-from inference.engines.base import Images, Precision, in_batches, tumor_probability
+from inference.engines.base import Images, in_batches, tumor_probability
 from training.exported import compiled, quiet_openvino
 
-_HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
+_ANY_CORE: Final = {"INFERENCE_NUM_THREADS": "1", "ENABLE_CPU_PINNING": "NO"}  # else all workers share the first core
 
 
 class OpenVinoEngine:
@@ -25,14 +26,13 @@ class OpenVinoEngine:
         JobError: this CPU does not compute in that precision.
     """
 
-    def __init__(self, graph: str, batch_size: int, precision: Precision = "float32") -> None:
+    def __init__(self, graph: str, batch_size: int, precision: Literal["float32", "bfloat16"] = "float32") -> None:
         if precision == "bfloat16" and not computes_bfloat16():
             raise JobError(
                 "this worker's CPU does not compute bfloat16, in which the run began; take workers that do, or run "
                 "with --set inference.precision=float32, which does all slides anew"
             )
-        settings = {"INFERENCE_NUM_THREADS": "1", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
-        self._model = compiled(Path(graph), pixels=True, **settings)
+        self._model = compiled(Path(graph), pixels=True, INFERENCE_PRECISION_HINT=_HINTS[precision], **_ANY_CORE)
         self._batch_size = batch_size
 
     def predict(self, images: Images) -> NDArray[np.float32]:

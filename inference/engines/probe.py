@@ -1,7 +1,7 @@
 """Whether bfloat16 may be used: some windows of the run's own slides are judged in both precisions, on the workers."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from cluster.worker import make_tasks_quick
 from inference.batches import full_batches
 from inference.engines.base import Images
-from inference.engines.choice import EngineSpec, engine, loaded
+from inference.engines.choice import EngineSpec, loaded
 from inference.engines.openvino_engine import computes_bfloat16
 from preprocessing.isolation import isolated
 from preprocessing.recipe import Recipe
@@ -21,29 +21,38 @@ from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.slide_plan import SlidePlan
 from preprocessing.survey import unit_candidates
 
-WINDOWS: Final = 128
+WINDOWS: Final = 256
 _SLIDES: Final = 4  # looked at together
-_OF_A_BLOCK: Final = 16  # at most, so that the windows come from several places
+_OF_A_BLOCK: Final = 32  # at most, so that the windows come from several places
 _GOLDEN: Final = (5**0.5 - 1) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Probe:
-    """How far bfloat16 and float32 were apart.
+    """Some windows, judged in both precisions.
 
     Attributes:
-        windows: judged in both.
-        largest_difference: of a probability.
+        exact, quick: (n,) float32, their probabilities in float32 and in bfloat16, in one orientation.
         computes: every worker that was asked has instructions for bfloat16.
     """
 
-    windows: int = 0
-    largest_difference: float = 0.0
+    exact: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    quick: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     computes: bool = True
 
+    @property
+    def windows(self) -> int:
+        """How many."""
+        return len(self.exact)
+
+    @property
+    def largest_difference(self) -> float:
+        """Of a probability; NaN where one is."""
+        return float(np.abs(self.exact - self.quick).max(initial=0))
+
     def __add__(self, other: "Probe") -> "Probe":
-        largest = float(np.maximum(self.largest_difference, other.largest_difference))  # keeps "no number"
-        return Probe(self.windows + other.windows, largest, self.computes and other.computes)
+        exact, quick = (np.concatenate(both) for both in ((self.exact, other.exact), (self.quick, other.quick)))
+        return Probe(exact, quick, self.computes and other.computes)
 
 
 def probe_bfloat16(
@@ -81,9 +90,10 @@ def _probe_slide(plan: SlidePlan, recipe: Recipe, spec: EngineSpec, staging: str
     images = _windows_of(plan, recipe, staging, most)
     if images is None:
         return Probe()
-    exact = loaded(spec.in_precision("float32"), SparkFiles.get(spec.file)).predict(images)
-    quick = engine(spec.in_precision("bfloat16")).predict(images)
-    return Probe(len(exact), float(np.abs(exact - quick).max()))
+    once = replace(spec, orientations=1)  # each orientation is judged by itself, so that is what has to agree
+    exact = loaded(once.in_precision("float32"), SparkFiles.get(spec.file)).predict(images)
+    quick = loaded(once.in_precision("bfloat16"), SparkFiles.get(spec.file)).predict(images)
+    return Probe(exact, quick)
 
 
 def _windows_of(plan: SlidePlan, recipe: Recipe, staging: str, most: int) -> Images | None:

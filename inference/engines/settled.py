@@ -8,7 +8,8 @@ from pyspark.sql import SparkSession
 
 from cluster.errors import JobError
 from cluster.storage import Store
-from inference.engines.base import EngineName, Precision
+from inference.engines.agreement import Agreement, agreement
+from inference.engines.base import EngineName
 from inference.engines.choice import EngineSpec
 from inference.engines.forms import best_on_cpu, engine_files, send
 from inference.engines.note import EngineNote, Question, noted
@@ -58,7 +59,7 @@ class RunEngine:
             return self._settled
         note = noted(self._store, self._asked)
         if note is not None:
-            spec = self._sent(note.engine).in_precision(note.precision)
+            spec = self._sent(note.engine).in_precision(note.precision, note.doubt)
             log.info("computing with %s, as this folder's engine.json says", spec.label)
             self._settled = spec
             return spec
@@ -69,9 +70,9 @@ class RunEngine:
         if probe.computes and probe.windows == 0:
             # Nothing to judge in this wave, so far as could be seen.
             return spec.in_precision("bfloat16" if self._asked.precision == "bfloat16" else "float32")
-        return self._settle(
-            spec.in_precision(agreed_precision(self._asked, probe)), probe, _told(probe, self._asked.tolerance)
-        )
+        found = agreed_precision(self._asked, probe)
+        told = _told(probe, self._asked.tolerance, found)
+        return self._settle(spec.in_precision(found.precision, found.doubt), probe, told)
 
     def used(self, spec: EngineSpec) -> None:
         """Slides were judged with what `of_wave` gave: then all are."""
@@ -106,6 +107,7 @@ class RunEngine:
             asked=self._asked,
             engine=spec.name,
             precision=spec.precision,
+            doubt=spec.doubt,
             windows=probe.windows,
             largest_difference=probe.largest_difference,
         ).save(self._store)
@@ -113,15 +115,16 @@ class RunEngine:
         return spec
 
 
-def agreed_precision(asked: Question, probe: Probe) -> Precision:
-    """bfloat16 where the workers compute it and the probe agrees, else float32.
+def agreed_precision(asked: Question, probe: Probe) -> Agreement:
+    """What the recipe asks for, or what the probe allows where it leaves the choice.
 
     Raises:
         JobError: bfloat16 was asked for, and it is not so.
     """
-    agrees = probe.computes and probe.largest_difference <= asked.tolerance
-    if asked.precision == "auto" or agrees:
-        return "bfloat16" if agrees else "float32"
+    if asked.precision == "auto":
+        return agreement(probe.exact, probe.quick, asked.tolerance) if probe.computes else Agreement("float32")
+    if probe.computes and probe.largest_difference <= asked.tolerance:
+        return Agreement("bfloat16")
     remedy = "take inference.precision auto or float32"
     if not probe.computes:
         raise JobError(f"inference.precision is bfloat16, which the workers' CPUs do not compute: {remedy}")
@@ -131,10 +134,14 @@ def agreed_precision(asked: Question, probe: Probe) -> Precision:
     )
 
 
-def _told(probe: Probe, tolerance: float) -> str:
+def _told(probe: Probe, tolerance: float, found: Agreement) -> str:
     if not probe.computes:
         return ": the workers' CPUs do not compute bfloat16"
-    return (
+    apart = (
         f": on {probe.windows} windows bfloat16 differs from float32 by at most {probe.largest_difference:.2g} "
         f"(allowed: {tolerance:g})"
     )
+    if found.precision == "mixed":
+        doubtful = f"probabilities from {found.doubt:.3f} to {1 - found.doubt:.3f} ({found.share:.0%} of them)"
+        return f"{apart}; {doubtful} are computed again in float32"
+    return f"{apart}; {found.share:.0%} of them would be in doubt" if found.share else apart

@@ -45,19 +45,19 @@ def note_of(out: Path) -> dict[str, object]:
 def test_taken_where_it_agrees_and_the_log_says_by_how_much(
     spark: SparkSession, finished: Run, exported: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    slides, out = tmp_path / "slides", tmp_path / "out"
+    slides, out, recipe = tmp_path / "slides", tmp_path / "out", with_inference(finished.recipe, tolerance=0.03)
     slides.mkdir()
     for name in ("glass_01", "tumor_01"):  # the first one has nothing to compare
         shutil.copy(finished.slides / f"{name}.tif", slides)
     with caplog.at_level(logging.INFO, "histospark"):
-        assert infer(spark, finished.recipe, slides, exported, out) == "openvino bfloat16"
+        assert infer(spark, recipe, slides, exported, out) == "openvino bfloat16"
     note = note_of(out)
     assert (note["engine"], note["precision"]) == ("openvino", "bfloat16")
-    assert 20 < int(str(note["windows"])) <= 128
+    assert 20 < int(str(note["windows"])) <= 256
     assert f"on {note['windows']} windows bfloat16 differs from float32 by at most" in caplog.text
     got, exact = (predictions_of(folder, "tumor_01")["probability"] for folder in (out, finished.out))
     apart = np.abs(got - exact).max()
-    assert 1e-5 < apart <= 0.01  # it did compute otherwise, and as closely as the recipe wants
+    assert 1e-5 < apart <= 0.03  # it did compute otherwise, and as closely as the recipe wants
 
 
 @needs_bfloat16
@@ -98,12 +98,19 @@ def test_later_slides_are_computed_as_the_first_ones(
     assert json.loads((out / "engine.json").read_text()) == note
 
 
-def test_no_probe_where_workers_do_not_compute_it_or_it_gives_no_number() -> None:
+def probe(exact: list[float], quick: list[float]) -> Probe:
+    return Probe(np.array(exact, np.float32), np.array(quick, np.float32))
+
+
+def test_no_bfloat16_where_workers_do_not_compute_it_or_it_gives_no_number() -> None:
     auto = Question(model_id="m", engine="auto", precision="auto", tolerance=0.01, orientations=1)
     asked = auto.model_copy(update={"precision": "bfloat16"})
-    lacking = Probe(0, 0.0) + Probe(computes=False)
-    assert agreed_precision(auto, lacking) == "float32"
-    assert agreed_precision(auto, Probe(64, 0.004) + Probe(64, float("nan"))) == "float32"
-    assert agreed_precision(auto, Probe(64, 0.004) + Probe(64, 0.01)) == "bfloat16"
+    lacking = Probe() + Probe(computes=False)
+    assert agreed_precision(auto, lacking).precision == "float32"
+    assert agreed_precision(auto, probe([0.5, 0.6], [0.504, np.nan])).precision == "float32"
+    assert agreed_precision(auto, probe([0.5], [0.504]) + probe([0.6], [0.606])).precision == "bfloat16"
+    assert agreed_precision(asked, probe([0.5], [0.509])).precision == "bfloat16"
     with pytest.raises(JobError, match="CPUs do not compute: take inference"):
         agreed_precision(asked, lacking)
+    with pytest.raises(JobError, match=r"differs from float32 by 0\.02 on 1 windows"):
+        agreed_precision(asked, probe([0.5], [0.52]))
