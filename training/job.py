@@ -17,7 +17,7 @@ from preprocessing.hashing import stable_hash
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe, save_recipe
 from preprocessing.training_settings import EveryRow
-from training.card import ExportCard, load_card
+from training.card import ExportCard
 from training.chosen_patches import middle
 from training.completeness import check_complete
 from training.epochs import Epoch
@@ -102,9 +102,7 @@ def run_training(
     with lock, tracked(tracking_uri, recipe, folder) as run:
         epochs = train_core(recipe, table, folder, replicas, run)
         exported = export_kept(model_file, table, recipe)
-        report = report_training(model_file, table, recipe, epochs, exported.get("openvino"))
-        if "onnx" in exported:
-            load_card(model_file).model_copy(update={"onnx": exported["onnx"]}).save(model_file)
+        report = report_training(model_file, table, recipe, epochs, exported)
         if run:
             run.finish({split: asdict(of) for split, of in report.metrics.items()}, [report.page, report.card])
     return TrainingResult(model_file, tuple(epochs), report)

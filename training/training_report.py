@@ -1,6 +1,6 @@
 """What a training came to, in one call: the model judged on what it did not learn from, its card, its report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ def report_training(
     table: PatchTable,
     recipe: Recipe,
     epochs: Sequence[Epoch],
-    exported: ExportCard | None = None,
+    exported: Mapping[str, ExportCard] | None = None,
 ) -> TrainingReport:
     """Judge a trained model, and write its card and its report beside it.
 
@@ -60,7 +60,7 @@ def report_training(
         table: what it was trained on.
         recipe: how.
         epochs: what the epochs came to, of all runs; may be empty.
-        exported: the model's exported form, if it has one.
+        exported: the model's exported forms, by their name in `training.exports`.
 
     Raises:
         JobError: a split cannot be read, or the model answers no number.
@@ -75,7 +75,7 @@ def report_training(
     robustness = color_robustness(core, table, split, judging, window, recipe.training.batch_size)
     hardest = hardest_patches(core, table, split, scored[split], judging, window)
     best = best_epoch(epochs)
-    card = describe(model_file, table, recipe, metrics, best, exported)
+    card = describe(model_file, table, recipe, metrics, best, exported or {})
     told = with_more(findings, robustness, hardest, judging.classes)
     if best is not None:
         told = replace(told, drawings=(_curves(epochs, best), *told.drawings))
@@ -104,7 +104,7 @@ def describe(
     recipe: Recipe,
     metrics: Metrics,
     epoch: Epoch | None,
-    exported: ExportCard | None,
+    exported: Mapping[str, ExportCard],
 ) -> ModelCard:
     """The card of a model that was just trained.
 
@@ -113,7 +113,7 @@ def describe(
         table, recipe: what it was trained on, and how.
         metrics: by split.
         epoch: the one that was kept; None where it is not known.
-        exported: the model's exported form, if it has one.
+        exported: the model's exported forms, by their name in `training.exports`.
     """
     return ModelCard(
         model_id=model_id(model_file),
@@ -123,7 +123,8 @@ def describe(
         metrics={split: it for split, it in metrics.items() if isinstance(it, BinaryMetrics)},
         class_metrics={split: it for split, it in metrics.items() if isinstance(it, ClassMetrics)},
         epoch=epoch,
-        exported=exported,
+        exported=exported.get("openvino"),
+        onnx=exported.get("onnx"),
         created_at=datetime.now(UTC),
     )
 

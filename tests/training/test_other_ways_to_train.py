@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from preprocessing.recipe import Recipe
 from tests.training.tiny_table import WINDOW, WrittenTable, tiny_recipe, write_table
 from training.card import load_card
+from training.exported import onnx_session
 from training.job import train
 from training.tracking import RUN_FILE
 
@@ -56,6 +57,7 @@ def test_three_classes_with_margin_drawn_rows_and_weights_noted_on_mlflow(
         class_weights=[1, 2, 2],
         augmentation={"jitter": MARGIN},
         precision="bfloat16",
+        exports=["openvino", "onnx"],
     )
     command(recipe, write_table(tmp_path / "run", recipe, SLIDES), tmp_path, "--mlflow", store)
     out = tmp_path / "out"
@@ -71,6 +73,9 @@ def test_three_classes_with_margin_drawn_rows_and_weights_noted_on_mlflow(
     assert judged.classes == ("normal", "benign", "malignant")
     assert np.sum(judged.confusion, axis=1).tolist() == [15, 12, 10]
     assert card.exported is not None
+    assert card.onnx is not None
+    asked = {name: np.zeros((2, side, side, 3), np.float32) for name in ("scale_0", "scale_1")}
+    np.testing.assert_allclose(onnx_session(out / card.onnx.file).run(None, asked)[0], answer, atol=1e-3)
     told = json.loads((out / "metrics.json").read_text())
     assert told["validation"]["accuracy"] == judged.accuracy
 
