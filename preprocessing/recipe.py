@@ -93,7 +93,7 @@ class Inference(Settings):
         lesion_radius: radius cleared around a found lesion, level-0 pixels (Liu et al.: 6 heatmap pixels of 128).
         engine: what computes: `openvino` or `onnx` (the exported forms), or `keras`; `auto` takes Keras where Spark
             gave the task a GPU, else OpenVINO, else Keras.
-        precision: of OpenVINO's arithmetic; `auto` takes bfloat16 where the CPU computes with it and a probe agrees.
+        precision: of OpenVINO's arithmetic; `auto` takes bfloat16 for the windows of which it is sure, by a probe.
         tolerance: largest difference of a probability between bfloat16 and float32 that is still agreement.
         orientations: 8 averages each window over its turned and mirrored forms (Liu et al. 2017), 1 takes it as it is.
         overlap: the probability of a cell of the heatmap: `center`, of the window around it alone; `mean`, of all
