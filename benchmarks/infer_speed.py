@@ -3,9 +3,10 @@
     python -m benchmarks.infer_speed [--rounds 3]
 
 The model is that of `histospark demo`, two towers of Inception V3 at 80 px, trained for twelve epochs instead of three,
-once, and kept. It judges two drawn slides that it never saw, by overlapping windows. Each run is a whole `histospark infer` on two cores, from its start to
-its end: Java, the workers' libraries and the model are loaded, slides read, heatmaps drawn. What that takes however
-little there is to judge is measured on a slide of a few windows and told apart.
+once, and kept. It judges two drawn slides that it never saw, by overlapping windows. Each run is a whole
+`histospark infer` on two cores, from its start to its end: Java, the workers' libraries and the model are loaded,
+slides read, heatmaps drawn. What that takes however little there is to judge is measured on a slide of a few windows
+and told apart.
 """
 
 import os
