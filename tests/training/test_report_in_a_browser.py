@@ -1,13 +1,13 @@
 """The page in a real browser: it asks nobody for anything, shows all its images, and takes no slide name for markup."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser import chromium
 from tests.training.looking_core import looking_core
 from tests.training.tiny_table import SLIDES, tiny_recipe, write_table
 from training.epochs import Epoch
@@ -16,10 +16,6 @@ from training.training_report import report_training
 
 SCRIPT = "<script>document.title='hit'<script>"
 IMAGE = "<img src=x onerror=alert(1)> & $x^2$"
-SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +32,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("there is no chromium on this machine; Debian and Ubuntu have it as `chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,19 +1,19 @@
 """The page of a run in a real browser: slide names stay names, links lead to heatmaps, all fits one sheet."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from inference.refreshing.run_page import short
 from inference.refreshing.run_summary import FailedSlide, RunSummary, ScoredSlide, WaitingSlide
 from inference.refreshing.summary_files import write_summary
 from inference.refreshing.without_secrets import without_secrets
+from tests.browser import chromium
 
 HOSTILE = (
     "<script>document.title='hit'<script>",
@@ -28,10 +28,6 @@ HOSTILE = (
     "..",
 )
 STARTED = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
-SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 
 def summary_of(**changes: object) -> RunSummary:
@@ -71,13 +67,8 @@ def worst() -> RunSummary:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("there is no chromium on this machine; Debian and Ubuntu have it as `chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

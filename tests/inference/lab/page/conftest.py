@@ -1,6 +1,5 @@
 """One run painted by hand, one lab over it and one Chromium, which all tests of the page share."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize
 
 from inference.lab.app import lab_app
 from inference.lab.run_view import RunView
 from preprocessing.recipe import Recipe
+from tests.browser import chromium
 from tests.inference.lab.making import served
 from tests.inference.lab.page.opened import Opened
 from tests.inference.lab.page.painted_run import PaintedSlide, write_run
@@ -21,10 +21,6 @@ HOSTILE = """<img src=x onerror=alert(1)> "50%" #1 & 'ü'"""
 SCRIPT = "<script>document.title='hit'"
 REASON = "<b>no slide</b> that any reader opens"
 SIZE: ViewportSize = {"width": 1100, "height": 620}  # small, as Chromium draws without help here
-SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 
 @dataclass(frozen=True)
@@ -79,13 +75,8 @@ def lab(drawn: Path, small: Recipe, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("there is no chromium on this machine; Debian and Ubuntu have it as `chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=SWITCHES)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="package")
