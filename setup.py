@@ -50,6 +50,7 @@ EXTRAS = {
     "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     "dev": [
         "pytest>=8",
+        "pytest-xdist>=3.6",  # files of tests on all cores
         "geojson>=3",  # judges the polygons of heatmaps
         "httpx>=0.27",  # asks the lab without a browser
         "playwright>=1.49",  # drives a real browser in the tests of pages
