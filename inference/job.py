@@ -19,7 +19,7 @@ from cluster.lock import refuse_locked
 from cluster.session import spark_session
 from cluster.storage import Store
 from inference.assemble import COMPANIONS, LESION_COLUMNS, LESIONS
-from inference.engines.forms import check_engine
+from inference.engines.forms import checked_forms
 from inference.engines.settled import RunEngine
 from inference.infer_wave import infer_wave
 from inference.predict import PREDICTIONS, prediction_recipe
@@ -59,7 +59,7 @@ def run_inference(
     """
     card = load_card(model)
     refuse_other_geometry(card, recipe)
-    check_engine(recipe.inference, model, card)
+    forms = checked_forms(recipe.inference, model, card)
     grid_recipe = prediction_recipe(recipe)
     folder = run_folder(out, card.model_id)
     table = SlideTable(Store(folder), PREDICTIONS, companions=COMPANIONS)
@@ -73,7 +73,7 @@ def run_inference(
     settled = inference_id(recipe, card.model_id)
     join = partial(join_lesions, table.store)
     batch = Batch(spark, "infer", table, settled, wave, before=note_recipe_and_model, after=join)
-    engine = RunEngine(spark, grid_recipe, model, card, table.store)
+    engine = RunEngine(spark, grid_recipe, forms, card.model_id, table.store)
     do_wave = partial(infer_wave, spark, recipe=grid_recipe, engine=engine, model_id=card.model_id, table=table)
     return batch.run(entries, do_wave)
 
@@ -122,7 +122,7 @@ def infer(
     entries = inventory(slides, recipe.tiling, recipe.seed)
     card = load_card(model)  # wrong use is answered before Spark starts
     refuse_other_geometry(card, recipe)
-    check_engine(recipe.inference, model, card)
+    checked_forms(recipe.inference, model, card)
     folder = run_folder(out, card.model_id)
     refuse_locked(Store(folder))
     told = reported(folder, recipe, card.model_id, inference_id(recipe, card.model_id), slides, entries)

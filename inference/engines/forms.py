@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark import SparkFiles
@@ -17,13 +18,52 @@ from training.exported import files_hash, form_files
 log = logging.getLogger("histospark")
 
 
-def check_engine(settings: Inference, model: Path, card: ModelCard) -> None:
+@dataclass(frozen=True)
+class ModelForms:
+    """The files of a model, each form compared with the card; none of one that the model does not have.
+
+    Attributes:
+        model: the `.keras` file.
+        openvino: the graph and its numbers.
+        onnx: the graph.
+    """
+
+    model: Path
+    openvino: tuple[Path, ...] = ()
+    onnx: tuple[Path, ...] = ()
+
+    def of(self, name: EngineName) -> tuple[Path, ...]:
+        """The files that an engine reads.
+
+        Raises:
+            UsageError: they are missing.
+        """
+        files = {"keras": (self.model,), "openvino": self.openvino, "onnx": self.onnx}[name]
+        if not files:
+            raise UsageError(
+                f"the engine {name} reads {_file_names(name)}, which {self.model} does not have beside it: train with "
+                f"training.exports: [openvino, onnx], copy all files of the training, or take inference.engine auto"
+            )
+        return files
+
+    def best_on_cpu(self) -> EngineName:
+        """OpenVINO where the model has its exported form, else Keras, which the log tells."""
+        if self.openvino:
+            return "openvino"
+        log.warning("%s is not beside %s: Keras computes, which is slower", _file_names("openvino"), self.model)
+        return "keras"
+
+
+def checked_forms(settings: Inference, model: Path, card: ModelCard) -> ModelForms:
     """Make sure that a model can be computed as a recipe asks, before anything is started.
 
     Args:
         settings: of the recipe.
         model: the `.keras` file.
         card: of the model.
+
+    Returns:
+        The forms that this recipe may use; those of other engines are not read.
 
     Raises:
         UsageError: the form of the model that the engine reads is missing or is not the model's, or the engine does not
@@ -36,35 +76,14 @@ def check_engine(settings: Inference, model: Path, card: ModelCard) -> None:
             f"inference.precision bfloat16 is OpenVINO's, and inference.engine is {name}: take engine openvino, or "
             "precision auto"
         )
-    if name == "auto" and not wants_bfloat16:
-        _form(card, "openvino", model)  # a wrong one is told even where it might do without
-    elif name != "keras":
-        engine_files("openvino" if name == "auto" else name, model, card)
-
-
-def engine_files(name: EngineName, model: Path, card: ModelCard) -> tuple[Path, ...]:
-    """The files that an engine reads.
-
-    Raises:
-        UsageError: they are missing, or not those that were compared with the model.
-    """
-    if name == "keras":
-        return (model,)
-    files = _form(card, name, model)
-    if not files:
-        raise UsageError(
-            f"the engine {name} reads {_file_names(name)}, which {model} does not have beside it: train with "
-            f"training.exports: [openvino, onnx], copy all files of the training, or take inference.engine auto"
-        )
-    return files
-
-
-def best_on_cpu(model: Path, card: ModelCard) -> EngineName:
-    """OpenVINO where the model has its exported form, else Keras, which the log tells."""
-    if _form(card, "openvino", model):
-        return "openvino"
-    log.warning("%s is not beside %s: Keras computes, which is slower", _file_names("openvino"), model)
-    return "keras"
+    openvino = _form(card, "openvino", model) if name in ("auto", "openvino") else ()
+    onnx = _form(card, "onnx", model) if name == "onnx" else ()
+    forms = ModelForms(model, openvino, onnx)
+    if name != "auto":
+        forms.of(name)
+    elif wants_bfloat16:
+        forms.of("openvino")
+    return forms
 
 
 def send(spark: SparkSession, files: Sequence[Path], model_id: str) -> str:

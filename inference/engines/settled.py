@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -11,13 +10,12 @@ from cluster.storage import Store
 from inference.engines.agreement import Agreement, agreement
 from inference.engines.base import EngineName
 from inference.engines.choice import EngineSpec
-from inference.engines.forms import best_on_cpu, engine_files, send
+from inference.engines.forms import ModelForms, send
 from inference.engines.note import EngineNote, Question, noted
 from inference.engines.probe import Probe, probe_bfloat16
 from inference.engines.task_gpu import RESOURCE, gpus_of_task
 from preprocessing.recipe import Recipe
 from preprocessing.slide_plan import SlidePlan
-from training.card import ModelCard
 
 log = logging.getLogger("histospark")
 
@@ -30,18 +28,18 @@ class RunEngine:
     Args:
         spark: the session.
         recipe: from `prediction_recipe`.
-        model: the `.keras` file.
-        card: of the model.
+        forms: of the model, from `checked_forms`.
+        model_id: short hash of the model.
         store: the folder of the run.
     """
 
-    def __init__(self, spark: SparkSession, recipe: Recipe, model: Path, card: ModelCard, store: Store) -> None:
+    def __init__(self, spark: SparkSession, recipe: Recipe, forms: ModelForms, model_id: str, store: Store) -> None:
         self._spark = spark
         self._recipe = recipe
-        self._model = model
-        self._card = card
+        self._forms = forms
+        self._model_id = model_id
         self._store = store
-        self._asked = Question.of(recipe.inference, card.model_id)
+        self._asked = Question.of(recipe.inference, model_id)
         self._settled: EngineSpec | None = None
 
     def of_wave(self, plans: Sequence[SlidePlan], staging: str) -> EngineSpec:
@@ -86,7 +84,7 @@ class RunEngine:
             return "openvino"  # no other has it
         if self._tasks_have_gpus():
             return "keras"
-        return best_on_cpu(self._model, self._card)
+        return self._forms.best_on_cpu()
 
     def _tasks_have_gpus(self) -> bool:
         """Asks a task: that GPUs are asked for does not say that this cluster gives any."""
@@ -98,7 +96,7 @@ class RunEngine:
 
     def _sent(self, name: EngineName) -> EngineSpec:
         settings = self._recipe.inference
-        file = send(self._spark, engine_files(name, self._model, self._card), self._card.model_id)
+        file = send(self._spark, self._forms.of(name), self._model_id)
         return EngineSpec(name, file, settings.batch_size, settings.orientations)
 
     def _settle(self, spec: EngineSpec, probe: Probe, why: str) -> EngineSpec:

@@ -4,9 +4,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
+from cluster.closing import Closing
 from preprocessing.errors import SlideError
 
 
@@ -30,7 +29,7 @@ def scratch_errors() -> Iterator[None]:
         ) from error
 
 
-class Scratch:
+class Scratch(Closing):
     """A temporary file of numbered pieces, to be closed; it has no name, so even a killed process leaves nothing.
 
     Plain reads and writes: a memory map would count as the process's memory, as far as it was touched.
@@ -64,11 +63,3 @@ class Scratch:
     def close(self) -> None:
         """Give the room back."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

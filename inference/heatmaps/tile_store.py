@@ -2,12 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.closing import Closing
 from inference.heatmaps.scratch import Scratch
 
 SIDE: Final = 256
@@ -21,7 +21,7 @@ Place = tuple[int, int]
 _Slices = tuple[slice, slice]
 
 
-class TileStore:
+class TileStore(Closing):
     """float32 cells, NaN where nothing was put; to be closed, or used as a context manager.
 
     Only tiles that something was put into take room. Memory: `HELD` tiles, and about 200 bytes for each tile on the
@@ -146,14 +146,6 @@ class TileStore:
             if oldest in self._changed:
                 self._scratch.write(self._numbers[oldest], np.ascontiguousarray(values).data.cast("B"))
                 self._changed.remove(oldest)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _parts(row: int, column: int, height: int, width: int) -> Iterator[tuple[Place, _Slices, _Slices]]:

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from cluster.errors import ExitCode, UsageError
 from cluster.lock import output_lock, refuse_locked
 from cluster.storage import Store
-from inference.engines.forms import check_engine
+from inference.engines.forms import checked_forms
 from inference.job import inference_id, refuse_other_geometry, run_inference
 from inference.predict import PREDICTIONS
 from inference.refreshing.reported import reason_of, tell_in_spite
@@ -116,7 +116,7 @@ def refresh_once(
     """
     card = load_card(order.model)
     refuse_other_geometry(card, order.recipe)
-    check_engine(order.recipe.inference, order.model, card)
+    checked_forms(order.recipe.inference, order.model, card)
     folder = Store(run_folder(order.out, card.model_id))
     places = [_Place(folder, PREDICTIONS, "infer", inference_id(order.recipe, card.model_id))]
     if order.recipe.refresh.tile:

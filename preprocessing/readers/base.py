@@ -1,12 +1,13 @@
 """What every reader of slides offers: facts about the slide, and regions of it as RGB arrays."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cluster.closing import Closing
 
 WHITE = 255
 
@@ -40,7 +41,7 @@ class SlideInfo:
         return self.level_sizes[0][1]
 
 
-class Reader(ABC):
+class Reader(Closing):
     """An open slide: a context manager that reads regions as RGB.
 
     Attributes:
@@ -108,15 +109,3 @@ class Reader(ABC):
     @abstractmethod
     def _read_inside(self, level: int, x: int, y: int, width: int, height: int, background: int) -> NDArray[np.uint8]:
         """`read`, for a region that lies inside the level."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give the file back."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

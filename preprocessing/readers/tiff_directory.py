@@ -8,11 +8,11 @@ for, and then as NumPy arrays. TIFF 6.0 and BigTIFF.
 import os
 import struct
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.closing import Closing
 from preprocessing.errors import SlideError, SlideOpenError, SlideReadError
 
 MAX_DIRECTORIES = 1024
@@ -52,7 +52,7 @@ def _item_size(dtype: str) -> int:
     return int(dtype[-1])
 
 
-class TiffFile:
+class TiffFile(Closing):
     """An open TIFF file, read by position: threads and forked processes may share it.
 
     Args:
@@ -149,12 +149,6 @@ class TiffFile:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _directory(self, offset: int) -> tuple[Directory, int]:
         """The directory at a place, and the place of the next one (0: none)."""

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from cluster.errors import UsageError
 from inference.engines.base import EngineName
-from inference.engines.forms import best_on_cpu, check_engine, engine_files
+from inference.engines.forms import checked_forms
 from inference.job import run_inference
 from preprocessing.inventory import inventory
 from preprocessing.recipe import Recipe
@@ -54,33 +54,36 @@ def test_files_of_another_training_are_refused(copied: Path, sparse: Recipe) -> 
     numbers = copied.with_name("model.bin")
     numbers.write_bytes(numbers.read_bytes()[::-1])
     with pytest.raises(UsageError, match=r"model\.xml is not the exported form"):
-        check_engine(sparse.inference, copied, load_card(copied))
+        checked_forms(sparse.inference, copied, load_card(copied))
 
 
-def test_without_its_files_keras_computes_and_says_so(copied: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_its_files_keras_computes_and_says_so(
+    copied: Path, sparse: Recipe, caplog: pytest.LogCaptureFixture
+) -> None:
     card = load_card(copied)
-    assert best_on_cpu(copied, card) == "openvino"
+    assert checked_forms(sparse.inference, copied, card).best_on_cpu() == "openvino"
     copied.with_name("model.bin").unlink()
+    forms = checked_forms(sparse.inference, copied, card)
     with caplog.at_level(logging.WARNING, "histospark"):
-        assert best_on_cpu(copied, card) == "keras"
-    assert engine_files("keras", copied, card) == (copied,)
+        assert forms.best_on_cpu() == "keras"
+    assert forms.of("keras") == (copied,)
     assert "Keras computes, which is slower" in caplog.text
 
 
 @pytest.mark.parametrize(("engine", "file"), [("openvino", "model.bin"), ("onnx", "model.onnx")])
 def test_an_engine_asked_by_name_needs_its_file(copied: Path, sparse: Recipe, engine: str, file: str) -> None:
     recipe, card = with_inference(sparse, engine=engine), load_card(copied)
-    check_engine(recipe.inference, copied, card)
+    checked_forms(recipe.inference, copied, card)
     copied.with_name(file).unlink()
     with pytest.raises(UsageError, match=f"the engine {engine} reads .*training.exports"):
-        check_engine(recipe.inference, copied, card)
+        checked_forms(recipe.inference, copied, card)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "keras"])
 def test_bfloat16_is_asked_of_openvino_alone(exported: Path, sparse: Recipe, engine: str) -> None:
     recipe = with_inference(sparse, engine=engine, precision="bfloat16")
     with pytest.raises(UsageError, match="precision bfloat16 is OpenVINO's"):
-        check_engine(recipe.inference, exported, load_card(exported))
+        checked_forms(recipe.inference, exported, load_card(exported))
 
 
 def test_a_missing_form_is_told_before_spark_starts(
