@@ -2,40 +2,20 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
-import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import pyspark
 import pytest
 
-from cluster.java import ensure_java
+from tests.cluster.standalone import SPARK_HOME, StandaloneCluster
 from tests.conftest import ROOT, Command
 from tests.tables import digests
 
 ROOMS = ("cluster", "preprocessing")
-SPARK_HOME = Path(pyspark.__file__).parent
 OURS = ("__editable__", "histospark")
-
-
-@dataclass(frozen=True)
-class StandaloneCluster:
-    """A master with one worker, and the Python that its executors run: all libraries, none of our code."""
-
-    master: str
-    python: Path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -54,41 +34,9 @@ def foreign_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(foreign_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneCluster]:
-    ensure_java()
-    port, ui = free_port(), free_port()
-    logs = tmp_path_factory.mktemp("cluster")
-    deploy = "org.apache.spark.deploy"
-    commands = {
-        "master": [f"{deploy}.master.Master", "--host", "127.0.0.1", "--port", port, "--webui-port", ui],
-        "worker": [f"{deploy}.worker.Worker", f"spark://127.0.0.1:{port}", "--host", "127.0.0.1",
-                   "--webui-port", free_port(), "--cores", 2, "--memory", "2g", "--work-dir", logs / "work"],
-    }  # fmt: skip
-    running = []
-    try:
-        for name, command in commands.items():
-            with (logs / f"{name}.log").open("w") as log:
-                arguments = [str(SPARK_HOME / "bin" / "spark-class"), *map(str, command)]
-                running.append(subprocess.Popen(arguments, stdout=log, stderr=log, env=os.environ, cwd=logs))
-        wait_for_worker(ui)
-        yield StandaloneCluster(f"spark://127.0.0.1:{port}", foreign_python)
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait()
-
-
-def wait_for_worker(ui: int) -> None:
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{ui}/json/") as page:
-                if b'"ALIVE"' in page.read().split(b'"workers"')[1]:
-                    return
-        except OSError:
-            time.sleep(0.3)
-    raise TimeoutError("no worker joined the master within 300 s")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneCluster]:
+    with StandaloneCluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +47,12 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_spark_submit_with_py_files_writes_the_same_table_as_a_local_run(
-    cluster: StandaloneCluster, code: Path, histospark: Command, drawn: Path, tmp_path: Path
+    cluster: StandaloneCluster, foreign_python: Path, code: Path, histospark: Command, drawn: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     shutil.copy(ROOT / "preprocessing" / "job.py", tmp_path / "job.py")  # the job alone, none of its rooms beside it
     arguments = ["--conf", "conf/demo.yaml", "--slides", str(drawn)]
-    environment = {**os.environ, "PYSPARK_PYTHON": str(cluster.python), "PYSPARK_DRIVER_PYTHON": str(cluster.python)}
+    environment = {**os.environ, "PYSPARK_PYTHON": str(foreign_python), "PYSPARK_DRIVER_PYTHON": str(foreign_python)}
     environment.pop("PYTHONPATH", None)
     submitted = subprocess.run(
         [
@@ -122,13 +70,13 @@ def test_spark_submit_with_py_files_writes_the_same_table_as_a_local_run(
 
 
 def test_exit_code_of_a_submitted_job_reaches_the_caller(
-    cluster: StandaloneCluster, code: Path, drawn: Path, tmp_path: Path
+    cluster: StandaloneCluster, foreign_python: Path, code: Path, drawn: Path, tmp_path: Path
 ) -> None:
     slides = tmp_path / "slides"
     slides.mkdir()
     shutil.copy(drawn / "normal_01.tif", slides)
     (slides / "broken.svs").write_bytes(b"no slide")
-    environment = {**os.environ, "PYSPARK_PYTHON": str(cluster.python)}
+    environment = {**os.environ, "PYSPARK_PYTHON": str(foreign_python)}
     submitted = subprocess.run(
         [
             SPARK_HOME / "bin" / "spark-submit", "--master", cluster.master, "--py-files", code,
