@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from pyspark.sql import SparkSession
 from cluster.progress import patch_counter
 from cluster.storage import Store
 from inference.batches import full_batches
-from inference.engines.base import Engine
+from inference.engines.base import Engine, Images
 from inference.engines.choice import EngineSpec, engine
 from preprocessing.grid import to_level_0
 from preprocessing.isolation import isolated
@@ -143,14 +144,19 @@ def judge_unit(
             fractions.append(cell_tissue(slide, found.origins, tissue, tiling))
             yield found.origins
 
-    origins, probabilities = [], []
-    for corners, images in full_batches(slide, places(), tiling.window, recipe.inference.batch_size, plan.stain):
-        origins.append(corners.copy())
-        probabilities.append(engine_of_worker().predict(images))
-        alive()
-    if not origins:
+    def batches() -> Iterator[Images]:
+        for corners, images in full_batches(slide, places(), tiling.window, recipe.inference.batch_size, plan.stain):
+            alive()
+            origins.append(corners.copy())
+            yield images
+
+    origins: list[NDArray[np.int32]] = []
+    windows = batches()
+    first = next(windows, None)
+    if first is None:
         return None
-    return Judged(np.concatenate(origins), np.concatenate(probabilities), np.concatenate(fractions))
+    probability = engine_of_worker().predict(chain([first], windows))
+    return Judged(np.concatenate(origins), probability, np.concatenate(fractions))
 
 
 def cell_tissue(

@@ -1,6 +1,6 @@
 """What an engine is: something that turns windows into probabilities, a batch at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -17,21 +17,49 @@ Precision = Literal["float32", "bfloat16", "mixed"]
 class Engine(Protocol):
     """Turns windows into probabilities."""
 
-    def predict(self, images: Images) -> NDArray[np.float32]:
-        """Judge some patches.
+    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
+        """Judge patches, batch by batch.
 
         Args:
-            images: per scale, finest first, (n, window, window, 3) uint8 RGB; n at least 1.
+            batches: of any sizes; each may be overwritten once the next one is asked for.
 
         Returns:
-            (n,) float32, the probability of tumor; of a model of several classes, that of any class but normal.
+            (n,) float32 of all patches in their order: the probability of tumor; of a model of several classes, that
+            of any class but normal.
         """
 
 
-def in_batches(images: Images, size: int) -> Iterator[dict[str, NDArray[np.uint8]]]:
-    """Cut patches into batches of at most `size`, each scale under the name of the model's input."""
-    for start in range(0, len(images[0]), size):
-        yield {f"scale_{k}": scale[start : start + size] for k, scale in enumerate(images)}
+def in_calls(batches: Iterable[Images], size: int) -> Iterator[dict[str, NDArray[np.uint8]]]:
+    """Cut batches into calls of at most `size` patches, each scale under the name of the model's input."""
+    for images in batches:
+        for start in range(0, len(images[0]), size):
+            yield {f"scale_{k}": scale[start : start + size] for k, scale in enumerate(images)}
+
+
+def regrouped(batches: Iterable[Images], size: int) -> Iterator[Images]:
+    """Make full batches of small ones: `size` patches each, in their order; the last one has what is left.
+
+    It holds what it was given until it yields it. Memory: two batches of `size`.
+    """
+    waiting: list[Images] = []
+    for images in batches:
+        waiting.append(images)
+        while sum(len(some[0]) for some in waiting) >= size:
+            joined = _joined(waiting)
+            yield [scale[:size] for scale in joined]
+            waiting = [[scale[size:] for scale in joined]]
+    rest = _joined(waiting)
+    if rest and len(rest[0]):
+        yield rest
+
+
+def _joined(parts: Sequence[Images]) -> Images:
+    return [np.concatenate(of_scale) for of_scale in zip(*parts, strict=True)]
+
+
+def in_order(answers: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """What a model answered to its calls: (n,) float32, n may be 0."""
+    return np.concatenate([np.zeros(0, np.float32), *map(tumor_probability, answers)])
 
 
 def tumor_probability(answers: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -45,11 +45,14 @@ class EngineSpec:
         return replace(self, precision=precision, doubt=doubt)
 
 
+_openvino_in = lru_cache(maxsize=2)(OpenVinoEngine)  # those of the probe are those of the run, with mixed precision
+
+
 def _openvino(path: str, spec: EngineSpec) -> Engine:
     if spec.precision != "mixed":
-        return OpenVinoEngine(path, spec.batch_size, spec.precision)
-    quick, exact = (OpenVinoEngine(path, spec.batch_size, precision) for precision in ("bfloat16", "float32"))
-    return MixedPrecision(quick, exact, spec.doubt)
+        return _openvino_in(path, spec.batch_size, spec.precision)
+    quick, exact = (_openvino_in(path, spec.batch_size, precision) for precision in ("bfloat16", "float32"))
+    return MixedPrecision(quick, exact, spec.doubt, spec.batch_size)
 
 
 _ENGINES: Final[dict[EngineName, Callable[[str, EngineSpec], Engine]]] = {
@@ -62,11 +65,13 @@ _ENGINES: Final[dict[EngineName, Callable[[str, EngineSpec], Engine]]] = {
 @lru_cache(maxsize=1)
 def engine(spec: EngineSpec) -> Engine:
     """The engine of this worker process; the model is read at the first call, and one is kept in memory."""
-    return loaded(spec, SparkFiles.get(spec.file))
+    one = loaded(spec, SparkFiles.get(spec.file))
+    _openvino_in.cache_clear()  # what the probe compared and the run does not take
+    return one
 
 
 def loaded(spec: EngineSpec, path: str) -> Engine:
-    """A new engine.
+    """An engine, of models that were just loaded where there are such.
 
     Args:
         spec: which one.

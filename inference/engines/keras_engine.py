@@ -1,12 +1,13 @@
 """Keras on TensorFlow: the engine of GPUs, and of models without an exported form."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engines.base import Images, in_batches, tumor_probability
+from inference.engines.base import Images, in_calls, in_order
 from inference.engines.task_gpu import show_gpus_of_task
 
 
@@ -31,14 +32,12 @@ class KerasEngine:
         self._model = load_model(path, compile=False, safe_mode=True)
         self._batch_size = batch_size
 
-    def predict(self, images: Images) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
         """See `Engine`. Memory: one batch of activations."""
-        parts = []
-        for batch in in_batches(images, self._batch_size):
-            count = len(batch["scale_0"])
-            missing = ((0, self._batch_size - count), (0, 0), (0, 0), (0, 0))
-            filled = {
-                name: np.pad(scale, missing) if count < self._batch_size else scale for name, scale in batch.items()
-            }
-            parts.append(np.asarray(self._model.predict_on_batch(filled))[:count])
-        return tumor_probability(np.concatenate(parts).astype(np.float32))
+        return in_order(map(self._answer, in_calls(batches, self._batch_size)))
+
+    def _answer(self, call: dict[str, NDArray[np.uint8]]) -> NDArray[np.float32]:
+        count = len(call["scale_0"])
+        missing = ((0, self._batch_size - count), (0, 0), (0, 0), (0, 0))
+        filled = {name: np.pad(scale, missing) if count < self._batch_size else scale for name, scale in call.items()}
+        return np.asarray(self._model.predict_on_batch(filled))[:count].astype(np.float32)

@@ -1,11 +1,12 @@
 """onnxruntime: for machines that OpenVINO does not run on."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engines.base import Images, in_batches, tumor_probability
+from inference.engines.base import Images, in_calls, in_order
 from training.exported import onnx_session
 
 
@@ -21,10 +22,12 @@ class OnnxEngine:
         self._session = onnx_session(Path(graph))
         self._batch_size = batch_size
 
-    def predict(self, images: Images) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
         """See `Engine`. Memory: one batch as float32, and of activations."""
-        parts = []
-        for batch in in_batches(images, self._batch_size):
-            given = {name: scale.astype(np.float32) for name, scale in batch.items()}
-            parts.append(self._session.run(None, given)[0])
-        return tumor_probability(np.concatenate(parts))
+        return in_order(map(self._answer, in_calls(batches, self._batch_size)))
+
+    def _answer(self, call: dict[str, NDArray[np.uint8]]) -> NDArray[np.float32]:
+        answers: list[NDArray[np.float32]] = self._session.run(
+            None, {name: scale.astype(np.float32) for name, scale in call.items()}
+        )
+        return answers[0]

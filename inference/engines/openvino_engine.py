@@ -1,5 +1,6 @@
 """OpenVINO: the fastest engine on CPUs, in float32 or bfloat16."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import JobError
-from inference.engines.base import Images, in_batches, tumor_probability
+from inference.engines.base import Images, in_calls, in_order
 from training.exported import compiled, quiet_openvino
 
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
@@ -37,10 +38,9 @@ class OpenVinoEngine:
         self._model = compiled(Path(graph), pixels=True, INFERENCE_PRECISION_HINT=_HINTS[precision], **_ANY_CORE)
         self._batch_size = min(batch_size, _AT_ONCE)
 
-    def predict(self, images: Images) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
         """See `Engine`. Memory: one batch of activations."""
-        parts = [np.array(self._model(batch)[0]) for batch in in_batches(images, self._batch_size)]
-        return tumor_probability(np.concatenate(parts))
+        return in_order(np.array(self._model(call)[0]) for call in in_calls(batches, self._batch_size))
 
 
 def computes_bfloat16() -> bool:

@@ -91,8 +91,8 @@ def _probe_slide(plan: SlidePlan, recipe: Recipe, spec: EngineSpec, staging: str
     if images is None:
         return Probe()
     once = replace(spec, orientations=1)  # each orientation is judged by itself, so that is what has to agree
-    exact = loaded(once.in_precision("float32"), SparkFiles.get(spec.file)).predict(images)
-    quick = loaded(once.in_precision("bfloat16"), SparkFiles.get(spec.file)).predict(images)
+    exact = loaded(once.in_precision("float32"), SparkFiles.get(spec.file)).predict([images])
+    quick = loaded(once.in_precision("bfloat16"), SparkFiles.get(spec.file)).predict([images])
     return Probe(exact, quick)
 
 

@@ -1,5 +1,6 @@
 """Within a unit of work no tile is decoded twice, and no batch but the last one is partial."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,10 @@ class Counting:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def predict(self, images: Images) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
+        return np.concatenate([self.judge(images) for images in batches])
+
+    def judge(self, images: Images) -> NDArray[np.float32]:
         self.sizes.append(len(images[0]))
         assert [scale.shape for scale in images] == [(len(images[0]), WINDOW, WINDOW, 3)] * 2
         return images[0][:, 0, 0, 0].astype(np.float32) / 255

@@ -1,11 +1,13 @@
 """Where bfloat16 is off by more than a recipe allows, it is so for undecided windows, and those are computed again."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from inference.engines.agreement import agreement
-from inference.engines.base import Images
+from inference.engines.base import Images, regrouped
 from inference.engines.mixed_precision import MixedPrecision
 
 
@@ -14,31 +16,62 @@ def logistic(odds: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 class Told:
-    """Answers from a list by the window's first gray level, and remembers which windows it was asked for."""
+    """Answers from a list by the window's first gray level, and remembers which windows each batch asked for."""
 
     def __init__(self, answers: NDArray[np.float32]) -> None:
         self.answers = answers
-        self.asked: list[int] = []
+        self.asked: list[list[int]] = []
 
-    def predict(self, images: Images) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
+        return np.concatenate([np.zeros(0, np.float32), *map(self.judge, batches)])
+
+    def judge(self, images: Images) -> NDArray[np.float32]:
         numbers = images[0][:, 0, 0, 0]
-        self.asked += numbers.tolist()
+        assert np.array_equal(numbers, images[1][:, 0, 0, 0])
+        self.asked.append(numbers.tolist())
         return self.answers[numbers].copy()
+
+
+def batches_of(*groups: Iterable[int]) -> Iterable[Images]:
+    """Windows of one pixel, each batch in the memory of the last one."""
+    memory = np.zeros((9, 1, 1, 1), np.uint8)
+    for group in groups:
+        numbers = list(group)
+        memory[: len(numbers), 0, 0, 0] = numbers
+        yield [memory[: len(numbers)], memory[: len(numbers)]]
 
 
 def test_only_windows_in_doubt_are_computed_again() -> None:
     quick = Told(np.array([0.01, 0.05, 0.5, 0.95, 0.99], np.float32))
     exact = Told(np.array([0.9, 0.04, 0.6, 0.96, 0.1], np.float32))
-    windows = [np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1) for _ in range(2)]
-    got = MixedPrecision(quick, exact, 0.05).predict(windows)
+    got = MixedPrecision(quick, exact, 0.05, 8).predict(batches_of(range(5)))
     np.testing.assert_array_equal(got, np.array([0.01, 0.04, 0.6, 0.96, 0.99], np.float32))
-    assert (quick.asked, exact.asked) == ([0, 1, 2, 3, 4], [1, 2, 3])
+    assert (quick.asked, exact.asked) == ([[0, 1, 2, 3, 4]], [[1, 2, 3]])
+
+
+def test_windows_in_doubt_are_gathered_over_batches() -> None:
+    quick = Told(np.array([0.5, 0.01, 0.5, 0.5, 0.01, 0.5, 0.99, 0.5, 0.01], np.float32))
+    exact = Told(np.arange(9, dtype=np.float32) / 10)
+    got = MixedPrecision(quick, exact, 0.05, 2).predict(batches_of([0, 1, 2], [3, 4], [6], [5, 7, 8]))
+    np.testing.assert_array_equal(got, np.array([0, 0.01, 0.2, 0.3, 0.01, 0.99, 0.5, 0.7, 0.01], np.float32))
+    assert exact.asked == [[0, 2], [3, 5], [7]]
 
 
 def test_sure_windows_are_not_computed_again() -> None:
     quick, exact = Told(np.array([0.001, 0.999], np.float32)), Told(np.zeros(2, np.float32))
-    MixedPrecision(quick, exact, 0.02).predict([np.arange(2, dtype=np.uint8).reshape(2, 1, 1, 1)])
+    MixedPrecision(quick, exact, 0.02, 8).predict(batches_of(range(2)))
     assert exact.asked == []
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (7,), (2, 0, 5, 1), (3, 3), ()])
+def test_regrouped_batches_are_full_and_keep_their_order(sizes: tuple[int, ...]) -> None:
+    bounds = np.cumsum((0, *sizes)).tolist()
+    groups = [range(start, start + size) for start, size in zip(bounds, sizes, strict=False)]
+    kept = [[scale.copy() for scale in images] for images in batches_of(*groups)]
+    got = [images[0][:, 0, 0, 0].tolist() for images in regrouped(kept, 3)]
+    assert [number for batch in got for number in batch] == list(range(sum(sizes)))
+    assert all(len(batch) == 3 for batch in got[:-1])
+    assert all(got)
 
 
 @pytest.mark.parametrize("moved", [0.05, 0.2, 0.8])

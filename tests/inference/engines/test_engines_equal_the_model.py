@@ -39,7 +39,7 @@ def test_a_last_batch_that_is_not_full_changes_nothing(
     engines = {"keras": KerasEngine, "openvino": OpenVinoEngine, "onnx": OnnxEngine}
     judge = loaded(EngineSpec(form, files[form].name, 16), str(files[form]))
     assert type(judge) is engines[form]
-    got = judge.predict(images)
+    got = judge.predict([images])
     assert got.shape == (count,)
     assert got.dtype == np.float32
     whole = tiny_model.predict({"scale_0": images[0], "scale_1": images[1]}, batch_size=count, verbose=0)[:, 0]

@@ -1,5 +1,7 @@
 """The mean over the 8 turns and mirrorings of a window, all scales turned alike."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,10 @@ from inference.engines.orientations import EightOrientations, orientations
 class Corners:
     """Looks at corners, so that each orientation has another answer."""
 
-    def predict(self, images: Images) -> NDArray[np.float32]:
+    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
+        return np.concatenate([self.judge(images) for images in batches])
+
+    def judge(self, images: Images) -> NDArray[np.float32]:
         first, second = (scale.astype(np.float32) for scale in images)
         seen = first[:, 0, 0, 0] * 0.5 + first[:, 0, -1, 1] * 0.3 + second[:, 0, 0, 2] * 0.7 * first[:, 1, 0, 0] / 255
         return np.asarray(seen / 1000, np.float32)
@@ -27,10 +32,10 @@ def test_mean_of_eight_by_hand() -> None:
                 scales = [pixels[scale, window] for scale in (0, 1)]
                 scales = [np.fliplr(scale) if mirrored else scale for scale in scales]
                 scales = [np.rot90(scale, turns) for scale in scales]
-                answers.append(Corners().predict([scale[None] for scale in scales])[0])
+                answers.append(Corners().judge([scale[None] for scale in scales])[0])
         assert len({float(answer) for answer in answers}) == 8
         expected.append(np.mean(answers))
-    got = EightOrientations(Corners()).predict(list(pixels))
+    got = EightOrientations(Corners()).predict([list(pixels[:, :3]), list(pixels[:, 3:])])
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
@@ -38,7 +43,7 @@ def test_mean_of_eight_by_hand() -> None:
 def test_a_turned_window_gets_the_same_answer() -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (2, 3, 9, 9, 3), np.uint8)
     judge = EightOrientations(Corners())
-    answers = [judge.predict(turned) for turned in orientations(list(pixels))]
+    answers = [judge.predict([turned]) for turned in orientations(list(pixels))]
     assert len(answers) == 8
     np.testing.assert_allclose(answers, np.broadcast_to(answers[0], (8, 3)), rtol=1e-6)
 
