@@ -43,6 +43,8 @@ EXTRAS = {
         "onnxruntime>=1.20",  # for machines that OpenVINO does not know
         "jinja2>=3.1",  # the page of a run, every value escaped
     ],
+    "hdfs": ["hdfs-native>=0.14"],  # HDFS without a Java in the Python process
+    "s3": ["s3fs>=2026.9"],  # fsspec's own driver of S3
     "onnx": ["tf2onnx>=1.16", "onnx>=1.17"],  # the trainer writes model.onnx, too
     "lab": ["starlette>=0.40", "uvicorn>=0.30"],  # a small web framework and its server, both typed
     "mlflow": ["mlflow-skinny>=3"],  # tracking of trainings: the client alone
