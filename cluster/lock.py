@@ -11,6 +11,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -26,6 +27,7 @@ from cluster.storage import Store
 
 TOUCHED_EVERY: Final = 10.0  # seconds
 DEAD_AFTER: Final = 60.0  # seconds without a touch
+_NAME: Final = re.compile(r"_lock-\d+\.json")
 _UNSEEN: Final = "unseen"
 
 log = logging.getLogger("histospark")
@@ -158,7 +160,7 @@ def _keep(store: Store, name: str, over: threading.Event, every: float) -> None:
 
 
 def _names(store: Store) -> list[str]:
-    return sorted((path.rpartition("/")[2] for path in store.folders("_lock-*.json")), key=_number)
+    return sorted(filter(_NAME.fullmatch, store.names()), key=_number)
 
 
 def _number(name: str) -> int:

@@ -1,25 +1,29 @@
 """Folders and files by URI: the one place that knows file systems.
 
-Built on fsspec, whose drivers speak file, hdfs and s3 alike.
+Built on fsspec, whose drivers speak file, hdfs and s3 alike. What the kinds do differently is in `local_disk`, `hdfs`
+and `object_store`.
 """
 
-import errno
 import glob
-import os
 import posixpath
-import time
 import uuid
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
-import pyarrow as pa
 from fsspec.core import url_to_fs
 
-TEMPORARY: Final = "_tmp-"
-"""How names of files begin that are not yet whole: hidden from readers, and cleared after a crash."""
+from cluster.errors import UsageError
+from cluster.file_system import TEMPORARY, FileSystem
+from cluster.hdfs import Hdfs
+from cluster.local_disk import LocalDisk
+from cluster.object_store import ObjectStore
 
-_SETTLES: Final = 2.0  # seconds within which writers of the same file meet, on stores that do not decide themselves
-_REMOVALS: Final = 5
+__all__ = ["TEMPORARY", "Store"]
+
+_KINDS: Final[dict[str, type[FileSystem]]] = {"file": LocalDisk, "hdfs": Hdfs, "viewfs": Hdfs}
+_DRIVERS: Final = {"s3": "s3", "s3a": "s3", "hdfs": "hdfs", "viewfs": "hdfs"}
+# Drivers that remember listings show neither what other machines have changed nor what they did a moment ago.
+_SETTINGS: Final[dict[str, dict[str, Any]]] = {scheme: {"use_listings_cache": False} for scheme in ("s3", "s3a")}
 
 
 class Store:
@@ -27,16 +31,25 @@ class Store:
 
     Attributes:
         uri: as given, without a slash at the end.
+        fs: the driver, of fsspec.
         root: the path inside its file system.
         is_local: on a disk (or a mounted share) of this machine.
+        renames: a folder gets its place in one step; where not, a manifest says what is whole.
+
+    Raises:
+        UsageError: no driver for it.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/") or "/"
-        self.fs: Any
-        self.fs, root = url_to_fs(self.uri)
-        self.root = posixpath.normpath(str(root))  # a relative local path is absolute by now
-        self.is_local = "file" in self.fs.protocol
+        fs, root = _opened(self.uri)
+        self.fs: Any = fs
+        protocols = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
+        kind = next((_KINDS[name] for name in protocols if name in _KINDS), ObjectStore)
+        self._system = kind(fs)
+        self.root = posixpath.normpath(root)  # a relative local path is absolute by now
+        self.is_local = kind is LocalDisk
+        self.renames = kind.renames
 
     def path(self, *parts: str) -> str:
         """Path of something below this folder, inside its file system."""
@@ -63,61 +76,49 @@ class Store:
 
     def make_folder(self, *parts: str) -> None:
         """Make a folder, if it is not there; stores without folders do nothing."""
-        self.fs.makedirs(self.path(*parts), exist_ok=True)
+        self._system.make_folder(self.path(*parts))
 
     def remove(self, *parts: str) -> None:
-        """Remove a file or folder, if it is there; tries again where a dying process still writes into it."""
-        for attempt in range(_REMOVALS):
-            try:
-                if self.exists(*parts):
-                    self.fs.rm(self.path(*parts), recursive=True)
-                return
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY) or attempt == _REMOVALS - 1:
-                    raise
+        """Remove a file or folder, if it is there."""
+        self._system.remove(self.path(*parts))
 
     def move(self, source: str, target: str) -> None:
-        """Move a file or folder below this one in one step; `target` must not exist as a folder."""
-        if not self.is_local:
-            self.fs.makedirs(posixpath.dirname(self.path(target)), exist_ok=True)
-            self.fs.mv(self.path(source), self.path(target), recursive=True)
-            return
-        start, end = Path(self.path(source)), Path(self.path(target))
-        try:
-            start.replace(end)  # one rename, where fsspec might copy
-        except FileNotFoundError:
-            start.lstat()  # what is not there makes no folders for itself
-            end.parent.mkdir(parents=True, exist_ok=True)
-            start.replace(end)
+        """Move a file or folder below this one, in one step where the store `renames`.
 
-    def open_new(self, *parts: str) -> Any:
-        """A file for Arrow to write, as a context manager; on a disk without Python in between, which it calls often.
+        Args:
+            source: below this folder.
+            target: a file is replaced, a folder must not be there.
 
         Raises:
-            OSError: its folder is not there, or the store refuses.
+            FileNotFoundError: nothing is there.
         """
-        return pa.OSFile(self.path(*parts), "wb") if self.is_local else self.fs.open(self.path(*parts), "wb")
+        self._system.move(self.path(source), self.path(target))
+
+    def new_file(self, name: str, temporary: str) -> AbstractContextManager[Any]:
+        """A file for Arrow to write, which gets its name at the end of the block, or never where that raises.
+
+        On a local disk it survives a power cut from then on, if the folder was synced.
+
+        Args:
+            name: of the file; one that is there is replaced.
+            temporary: its name until then, where files show while they are written; its folder must be there.
+
+        Raises:
+            OSError: the store refuses.
+        """
+        return self._system.new_file(self.path(name), self.path(temporary))
 
     def sync(self, *parts: str) -> None:
         """Make a file, or the names in a folder, survive a power cut; other stores than disks do so by themselves."""
-        if self.is_local:
-            handle = os.open(self.path(*parts), os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        self._system.sync(self.path(*parts))
 
     def write_bytes(self, data: bytes, *parts: str) -> None:
-        """Write a small file under a temporary name and rename it, so that it is whole or not there.
-
-        On a local disk it survives a power cut from here on.
-        """
+        """Write a small file so that it is whole or not there; on a local disk it survives a power cut from here on."""
         target = posixpath.join(*parts)
         folder = posixpath.dirname(target)
-        temporary = posixpath.join(folder, f"{TEMPORARY}{uuid.uuid4().hex}")
         self.make_folder(folder)
-        self._write_synced(data, temporary)
-        self.move(temporary, target)
+        with self.new_file(target, posixpath.join(folder, f"{TEMPORARY}{uuid.uuid4().hex}")) as file:
+            file.write(data)
         self.sync(folder)
 
     def read_bytes(self, *parts: str) -> bytes:
@@ -125,10 +126,7 @@ class Store:
         return bytes(self.fs.cat_file(self.path(*parts)))
 
     def create(self, data: bytes, *parts: str) -> bool:
-        """Write a small file unless it is there: of many that try at once, one succeeds.
-
-        A disk decides by itself. On other stores the last writer wins, and each looks after a while who that was;
-        one that needs longer than that while between its look and its write could win unseen.
+        """Write a small file unless it is there: of many that try at once, one succeeds; the store itself decides.
 
         Args:
             data: unlike what any other writes.
@@ -136,24 +134,13 @@ class Store:
 
         Returns:
             Whether it is ours.
+
+        Raises:
+            UsageError: the store cannot decide.
         """
         target = posixpath.join(*parts)
         self.make_folder(posixpath.dirname(target))
-        if not self.is_local:
-            if self.exists(target):
-                return False
-            self.fs.pipe_file(self.path(target), data)
-            time.sleep(_SETTLES)
-            return self.read_bytes(target) == data
-        temporary = posixpath.join(posixpath.dirname(target), f"{TEMPORARY}{uuid.uuid4().hex}")
-        self._write_synced(data, temporary)
-        try:
-            os.link(self.path(temporary), self.path(target))  # never replaces, and the file is whole from the start
-        except FileExistsError:
-            return False
-        finally:
-            self.remove(temporary)
-        return True
+        return self._system.create(data, self.path(target))
 
     def touch(self, *parts: str) -> None:
         """Set the time of a file to now, by the clock of the store.
@@ -161,10 +148,7 @@ class Store:
         Raises:
             FileNotFoundError: it is not there.
         """
-        if self.is_local:
-            os.utime(self.path(*parts))
-        else:
-            self.fs.pipe_file(self.path(*parts), self.read_bytes(*parts))
+        self._system.touch(self.path(*parts))
 
     def seconds_since_touched(self, *parts: str) -> float:
         """How long ago a file was written or touched, by the clock of the store alone: it writes one to compare with.
@@ -175,19 +159,19 @@ class Store:
         probe = f"{TEMPORARY}{uuid.uuid4().hex}"
         self.fs.pipe_file(self.path(probe), b"now")
         try:
-            passed = self.fs.modified(self.path(probe)) - self.fs.modified(self.path(*parts))
-            return float(passed.total_seconds())
+            return self._system.modified(self.path(probe)) - self._system.modified(self.path(*parts))
         finally:
             self.remove(probe)
 
-    def _write_synced(self, data: bytes, name: str) -> None:
-        with self.fs.open(self.path(name), "wb") as file:
-            file.write(data)
-            if self.is_local:
-                sync_file(file)
 
-
-def sync_file(file: Any) -> None:
-    """Put what was written into an open local file onto the disk: else a power cut leaves a file by name, but empty."""
-    file.flush()
-    os.fsync(file.fileno())
+def _opened(uri: str) -> tuple[Any, str]:
+    scheme = uri.partition("://")[0]
+    try:
+        fs, root = url_to_fs(uri, **_SETTINGS.get(scheme, {}))
+    except ImportError as error:
+        extra = _DRIVERS.get(scheme)
+        remedy = f"pip install 'histospark[{extra}]'" if extra else f"{error}"
+        raise UsageError(f"{uri} cannot be reached: its driver is not installed here; {remedy}") from error
+    except ValueError as error:
+        raise UsageError(f"{uri} cannot be reached: {error}; use a path, file://, hdfs:// or s3://") from error
+    return fs, str(root)

@@ -121,10 +121,7 @@ def _written(store: Store, name: str) -> Iterator[Path]:
         local = Path(folder) / Path(name).name
         yield local
         try:
-            with local.open("rb") as source, store.open_new(temporary) as target:
+            with local.open("rb") as source, store.new_file(name, temporary) as target:
                 shutil.copyfileobj(source, target)
-            store.sync(temporary)
-            store.move(temporary, name)
         except OSError as error:
-            store.remove(temporary)
             raise output_error(error, store.uri) from error

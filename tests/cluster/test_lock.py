@@ -10,16 +10,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster import lock, storage
+from cluster import lock
 from cluster.errors import JobError, UsageError
 from cluster.lock import confirm_lock, holds_lock, output_lock, refuse_locked
 from cluster.storage import Store
 from tests.cluster.asking import ask, ask_and_say
+from tests.cluster.s3_server import S3Server
 from tests.conftest import ROOT
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -155,22 +157,36 @@ def test_of_many_that_try_at_once_exactly_one_gets_it(state: str, tmp_path: Path
         assert list(out.iterdir()) == []
 
 
-def test_stores_that_do_not_decide_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on S3: the last writer wins, and all look after a while who that was."""
-    monkeypatch.setattr(storage, "_SETTLES", 0.3)
+def test_s3_decides_who_of_many_gets_it(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_machine", lambda: threading.current_thread().name)  # each of another machine
-    answers: list[str] = []
-    start, tried = threading.Barrier(6), threading.Barrier(6)
-    threads = [
-        threading.Thread(target=lambda number=number: answers.append(ask("memory://locked", str(number), start, tried)))
-        for number in range(6)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(answers) == ["got it"] + ["refused"] * 5
-    assert Store("memory://locked").files() == []
+    out, jobs = f"{s3.uri}/locked", 8
+    for _ in range(3):
+        start, tried = threading.Barrier(jobs), threading.Barrier(jobs)
+        with ThreadPoolExecutor(jobs) as pool:
+            answers = list(pool.map(ask, [out] * jobs, map(str, range(jobs)), [start] * jobs, [tried] * jobs))
+        assert sorted(answers) == ["got it"] + ["refused"] * (jobs - 1)
+        assert Store(out).files() == []
+
+
+def test_dead_job_elsewhere_is_replaced_on_s3_and_one_that_gives_signs_is_not(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, dead_after = Store(f"{s3.uri}/elsewhere"), 3.0  # the times of objects are whole seconds
+    with monkeypatch.context() as patched:
+        patched.setattr(lock, "_machine", lambda: "elsewhere")
+        living = output_lock(store, "first", "mine", touched_every=0.2)
+        living.__enter__()
+    time.sleep(dead_after + 1)
+    with pytest.raises(UsageError, match="is being written by mine"):
+        output_lock(store, "second", "mine", dead_after=dead_after).__enter__()
+    living.__exit__(None, None, None)
+    with monkeypatch.context() as patched:
+        patched.setattr(lock, "_machine", lambda: "elsewhere")
+        lock._acquire(store, lock._myself("dead", "mine"), dead_after)
+    time.sleep(dead_after + 1)
+    with output_lock(store, "second", "mine", dead_after=dead_after):
+        confirm_lock(store, "second")
+    assert store.files() == []
 
 
 def _lock_of(out: Path) -> Path:
