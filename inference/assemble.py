@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -22,21 +21,13 @@ from inference.heatmaps.overlay import heatmap_png
 from inference.heatmaps.polygons import write_polygons
 from inference.heatmaps.pyramid import PyramidLayout, write_pyramid
 from inference.scores import SlideScore, slide_score
+from inference.slide_files import HEATMAP, LESIONS, POLYGONS, PYRAMID, SCORE
 from inference.truth_outline import truth_outlines
 from preprocessing.readers.opening import open_slide
 from preprocessing.readers.thumbnail import slide_picture
 from preprocessing.recipe import Recipe
 from preprocessing.shard_file import WRITING, output_error, write_shard
 from preprocessing.slide_plan import SlidePlan
-
-# What a slide has beside its predictions; `{}` is its slide_id.
-HEATMAP: Final = "heatmaps/{}.png"
-PYRAMID: Final = "heatmaps/{}.tif"
-POLYGONS: Final = "heatmaps/{}.geojson"
-SCORE: Final = "slide_scores/{}.parquet"
-LESIONS: Final = "lesions/{}.csv"
-COMPANIONS: Final = (HEATMAP, PYRAMID, POLYGONS, SCORE, LESIONS)
-LESION_COLUMNS: Final = ("slide_id", "x", "y", "probability")
 
 _THUMBNAIL = 1200  # longer side, pixels
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from pyspark.sql import SparkSession
 
 from cluster.worker import make_tasks_quick
-from inference.assemble import assemble
 from inference.predict import predict
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome, failed_by
@@ -65,6 +64,8 @@ def _judged(plan: SlidePlan, totals: Totals) -> tuple[SlidePlan, Outcome]:
 
 def _finished(judged: tuple[SlidePlan, Outcome], recipe: Recipe, model_id: str, engine: str, staging: str) -> Outcome:
     """Assemble what was judged well; the others stay as they are."""
+    from inference.assemble import assemble  # noqa: PLC0415 - plots and regions take a second, and the driver needs none
+
     make_tasks_quick()
     plan, outcome = judged
     if outcome.status != "done":

@@ -18,13 +18,13 @@ from cluster.errors import ExitCode, UsageError
 from cluster.lock import refuse_locked
 from cluster.session import spark_session
 from cluster.storage import Store
-from inference.assemble import COMPANIONS, LESION_COLUMNS, LESIONS
 from inference.engines.forms import checked_forms
 from inference.engines.settled import RunEngine
 from inference.infer_wave import infer_wave
 from inference.predict import PREDICTIONS, prediction_recipe
 from inference.refreshing.reported import reported
 from inference.run_folder import CARD, run_folder
+from inference.slide_files import COMPANIONS, LESION_COLUMNS, LESIONS
 from preprocessing.batch import Batch, BatchSummary
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.options import slide_job_options, tell

@@ -27,8 +27,9 @@ from preprocessing.slide_plan import SlidePlan, WaveUnits
 from preprocessing.survey import unit_candidates
 from preprocessing.tiling_settings import Tiling
 from preprocessing.tissue_judge import TissueJudge
+from preprocessing.unit_regions import unit_regions
 from preprocessing.unit_report import UnitReport
-from preprocessing.unit_tasks import over_units
+from preprocessing.unit_tasks import over_runs
 
 PREDICTIONS: Final = "predictions"
 PREDICTION_SCHEMA: Final = pa.schema(
@@ -64,36 +65,34 @@ def predict(
         staging: URI; `slide_id=I/*.parquet` appear below it, and `prepare` left the tissue masks there.
 
     Returns:
-        A report of each unit. Memory of a worker: the model, a block at every scale, one batch of patches, and 20 bytes
-        a window of the unit.
+        A report of each unit. Memory of a worker: the model, a block at every scale, one batch of patches, 20 bytes a
+        window of a unit, and what the slide's reader keeps.
     """
     written = patch_counter(spark)
-    predict_unit = partial(_predict_unit, recipe=recipe, spec=spec, model_id=model_id, staging=staging, written=written)
-    return over_units(spark, units, predict_unit)
+    predict_run = partial(_predict_run, recipe=recipe, spec=spec, model_id=model_id, staging=staging, written=written)
+    return over_runs(spark, units, predict_run)
 
 
-def _predict_unit(
+def _predict_run(
     plan: SlidePlan,
-    shard: int,
+    shards: range,
     recipe: Recipe,
     spec: EngineSpec,
     model_id: str,
     staging: str,
     written: Accumulator[int],
-) -> UnitReport:
-    started = time.monotonic()
-    slide_id = plan.entry.slide_id
-    with isolated(slide_id, f"predict {shard}", staging) as alive, plan.opened() as slide:
-        judged = judge_unit(plan, shard, slide, recipe, lambda: engine(spec), plan.judge(recipe, staging), alive)
-    if judged is None:
-        return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
-    xy = to_level_0(judged.origins, plan.scales[0].downsample)
-    columns = [xy[:, 0], xy[:, 1], judged.probability, judged.tissue_fraction, [model_id] * len(xy)]
-    table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTION_SCHEMA)
-    write_shard([table], PREDICTION_SCHEMA, Store(staging), f"slide_id={slide_id}/part-{shard:05d}.parquet")
-    written.add(len(table))
-    positives = int((judged.probability >= recipe.inference.threshold).sum())
-    return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started)
+) -> Iterator[UnitReport]:
+    started, slide_id = time.monotonic(), plan.entry.slide_id
+    with isolated(slide_id, f"predict from {shards.start}", staging) as alive, plan.opened() as slide:
+        tissue = plan.judge(recipe, staging)
+        for shard, judged in judge_run(plan, shards, slide, recipe, lambda: engine(spec), tissue, alive):
+            rows = positives = 0
+            if judged is not None:
+                rows, positives = len(judged.origins), int((judged.probability >= recipe.inference.threshold).sum())
+                _write(judged, plan, shard, model_id, staging)
+                written.add(rows)
+            yield UnitReport(slide_id, shard, rows, positives, time.monotonic() - started)
+            started = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,40 @@ class Judged:
     tissue_fraction: NDArray[np.float32]
 
 
+def _write(judged: Judged, plan: SlidePlan, shard: int, model_id: str, staging: str) -> None:
+    xy = to_level_0(judged.origins, plan.scales[0].downsample)
+    columns = [xy[:, 0], xy[:, 1], judged.probability, judged.tissue_fraction, [model_id] * len(xy)]
+    table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTION_SCHEMA)
+    name = f"slide_id={plan.entry.slide_id}/part-{shard:05d}.parquet"
+    write_shard([table], PREDICTION_SCHEMA, Store(staging), name)
+
+
+def judge_run(
+    plan: SlidePlan,
+    shards: range,
+    slide: ScaledSlide,
+    recipe: Recipe,
+    engine_of_worker: Callable[[], Engine],
+    tissue: TissueJudge,
+    alive: Callable[[], None],
+) -> Iterator[tuple[int, Judged | None]]:
+    """Find and judge the windows of consecutive units of work, each tile of the slide decoded once.
+
+    That holds as long as a column of a unit's blocks fits into the reader's cache, and the tiles that units share with
+    later ones into what the reader keeps for these (`DirectReader`; OpenSlide keeps by itself what it was asked last).
+
+    Args:
+        plan, shards: the units.
+        slide, recipe, engine_of_worker, tissue, alive: as for `judge_unit`.
+
+    Yields:
+        The number of each unit, and what `judge_unit` finds there.
+    """
+    for shard in shards:
+        slide.slide.keep(unit_regions(plan, range(shard + 1, shards.stop), recipe))
+        yield shard, judge_unit(plan, shard, slide, recipe, engine_of_worker, tissue, alive)
+
+
 def judge_unit(
     plan: SlidePlan,
     shard: int,
@@ -121,8 +154,6 @@ def judge_unit(
     alive: Callable[[], None],
 ) -> Judged | None:
     """Find and judge the windows of a unit of work.
-
-    Each tile of the slide is decoded once, as long as a column of the unit's blocks fits into the reader's cache.
 
     Args:
         plan, shard: the unit.

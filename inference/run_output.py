@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from cluster.errors import UsageError
 from cluster.storage import Store
-from inference.assemble import LESION_COLUMNS, SCORE
 from inference.camelyon16 import Detections
+from inference.slide_files import LESION_COLUMNS, SCORE
 from preprocessing import ledger
 from preprocessing.slide_entry import SlideEntry
 from preprocessing.splits import matches

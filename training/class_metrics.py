@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from training.intervals import (
     FEWEST,
@@ -19,6 +18,7 @@ from training.intervals import (
     sample_note,
     slide_draws,
 )
+from training.metrics import area_under_roc
 from training.slide_level import ScoredPatches
 
 
@@ -114,4 +114,4 @@ def class_intervals(patches: ScoredPatches, classes: int, seed: int) -> Interval
 
 
 def _one_against_rest(mine: NDArray[np.bool_], scores: NDArray[np.floating[Any]]) -> float | None:
-    return float(roc_auc_score(mine, scores)) if mine.any() and not mine.all() else None
+    return area_under_roc(mine, scores) if mine.any() and not mine.all() else None

@@ -1,10 +1,11 @@
 """How well probabilities tell two classes apart: thresholds, the reported table, and the curves."""
 
+import importlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,16 @@ class Confusion:
     true_positives: int
 
 
+def area_under_roc(labels: ArrayLike, probabilities: ArrayLike) -> float:
+    """How often a positive has the higher probability than a negative; ties count half.
+
+    Args:
+        labels: (n,) of 0 and 1, both present.
+        probabilities: (n,) of the positive class.
+    """
+    return float(_sklearn().roc_auc_score(labels, probabilities))
+
+
 def roc_points(labels: ArrayLike, probabilities: ArrayLike) -> RocCurve:
     """The ROC curve.
 
@@ -86,7 +97,7 @@ def roc_points(labels: ArrayLike, probabilities: ArrayLike) -> RocCurve:
         labels: (n,) of 0 and 1, both present.
         probabilities: (n,) of the positive class.
     """
-    false_positive, true_positive, _ = roc_curve(labels, probabilities)
+    false_positive, true_positive, _ = _sklearn().roc_curve(labels, probabilities)
     return RocCurve(false_positive, true_positive)
 
 
@@ -97,8 +108,8 @@ def precision_recall_points(labels: ArrayLike, probabilities: ArrayLike) -> Prec
         labels: (n,) of 0 and 1, both present.
         probabilities: (n,) of the positive class.
     """
-    precision, recall, _ = precision_recall_curve(labels, probabilities, drop_intermediate=True)
-    return PrecisionRecallCurve(recall, precision, float(average_precision_score(labels, probabilities)))
+    precision, recall, _ = _sklearn().precision_recall_curve(labels, probabilities, drop_intermediate=True)
+    return PrecisionRecallCurve(recall, precision, float(_sklearn().average_precision_score(labels, probabilities)))
 
 
 def youden_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
@@ -111,7 +122,7 @@ def youden_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
     Returns:
         One of the probabilities; the highest one where several are equally good.
     """
-    false_positive, true_positive, thresholds = roc_curve(labels, probabilities, drop_intermediate=False)
+    false_positive, true_positive, thresholds = _sklearn().roc_curve(labels, probabilities, drop_intermediate=False)
     best = 1 + int(np.argmax((true_positive - false_positive)[1:]))  # the first point finds nothing
     return float(thresholds[best])
 
@@ -172,7 +183,7 @@ def binary_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float
     positives, found = int(actual.sum()), counts.true_positives + counts.false_positives
     sensitivity = counts.true_positives / positives
     return BinaryMetrics(
-        auc=float(roc_auc_score(actual, probabilities)),
+        auc=area_under_roc(actual, probabilities),
         threshold=float(threshold),
         sensitivity=sensitivity,
         specificity=counts.true_negatives / (len(actual) - positives),
@@ -181,3 +192,8 @@ def binary_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float
         patches=len(actual),
         positives=positives,
     )
+
+
+def _sklearn() -> Any:
+    """Imported at the first use: that takes a second, which whoever only reads a model's card need not pay."""
+    return importlib.import_module("sklearn.metrics")

@@ -12,9 +12,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
-from training.metrics import confusion
+from training.metrics import area_under_roc, confusion
 
 TOP: Final = 10  # patches whose mean probability is a slide's score; all where it has fewer
 
@@ -98,7 +97,7 @@ def slide_auc(rows: Iterable[SlideRow]) -> float | None:
     pairs = [(row.positive, row.score) for row in rows]
     if len({positive for positive, _ in pairs}) < 2:
         return None
-    return float(roc_auc_score(*zip(*pairs, strict=True)))
+    return area_under_roc(*zip(*pairs, strict=True))
 
 
 def slide_csv(rows: Iterable[SlideRow]) -> str:
@@ -124,7 +123,7 @@ def _row(name: str, split: str, mine: ScoredPatches, threshold: float) -> SlideR
         mean_probability=float(mine.probabilities.mean(dtype=np.float64)),
         max_probability=float(mine.probabilities.max()),
         score=slide_score(mine.probabilities),
-        auc=float(roc_auc_score(mine.labels, mine.probabilities)) if positives and negatives else None,
+        auc=area_under_roc(mine.labels, mine.probabilities) if positives and negatives else None,
         sensitivity=counts.true_positives / positives if positives else None,
         specificity=counts.true_negatives / negatives if negatives else None,
     )

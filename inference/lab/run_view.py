@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from cluster.errors import UsageError
 from cluster.storage import Store
-from inference.assemble import HEATMAP, LESIONS, PYRAMID
 from inference.lab.heat_image import HeatImage, probability_of
 from inference.lab.kept import Kept
 from inference.lab.not_shown import NotShownError, without_places
@@ -20,6 +19,7 @@ from inference.lab.run_files import RunFiles, digest
 from inference.lab.slide_image import TILE, SlideImage, file_of, open_image
 from inference.lab.slide_rows import SlideRow, SlideRows
 from inference.run_folder import CARD, find_run, saved_recipe
+from inference.slide_files import HEATMAP, LESIONS, PYRAMID
 from inference.truth_outline import truth_outlines
 from preprocessing.errors import SlideError
 from preprocessing.inventory import SlideEntry, inventory

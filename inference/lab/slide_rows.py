@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster.storage import Store
-from inference.assemble import SCORE
 from inference.lab.not_shown import NotShownError, without_places
 from inference.lab.run_files import RunFiles
+from inference.slide_files import SCORE
 from preprocessing import ledger
 
 _READERS: Final = 8  # threads; the files are small and may be far away

@@ -25,9 +25,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from histospark.drawing import draw_slide
-from inference.assemble import LESION_COLUMNS
 from inference.predict import PREDICTION_SCHEMA
 from inference.scores import SCORE_SCHEMA
+from inference.slide_files import LESION_COLUMNS
 from preprocessing.inventory import inventory
 from preprocessing.job import run_tiling
 from preprocessing.ledger_schema import SCHEMA

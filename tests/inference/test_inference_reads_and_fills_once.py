@@ -1,6 +1,6 @@
-"""Within a unit of work no tile is decoded twice, and no batch but the last one is partial."""
+"""No tile of a slide is decoded twice, and no batch of a unit of work but the last one is partial."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from histospark.drawing.files import write_slide
 from inference.engines.base import Images
-from inference.predict import Judged, judge_unit, prediction_recipe
+from inference.predict import Judged, judge_run, judge_unit, prediction_recipe
+from preprocessing.grid import Grid, count_shards
 from preprocessing.inventory import SlideEntry, inventory
+from preprocessing.readers import direct_reader
 from preprocessing.readers.direct_reader import CACHE_BYTES, DirectReader
 from preprocessing.readers.opening import choose_reader, read_info
 from preprocessing.recipe import Recipe
@@ -21,6 +23,8 @@ from preprocessing.slide_plan import SlidePlan
 from tests.conftest import ROOT
 
 WIDTH, HEIGHT, WINDOW = 4 * 2048 + 256, 2 * 2048 + 256, 80
+TILE_BYTES = 3 * 256 * 256
+SMALL_UNITS = ("tiling.block=512", "tiling.blocks_per_shard=4")
 
 
 class Counting:
@@ -47,15 +51,25 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def planned(path: Path, stride: int) -> tuple[SlidePlan, Recipe]:
+@pytest.fixture(scope="module")
+def many_units(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of 4 x 4 units of work by `SMALL_UNITS`, each pixel another; the last units of rows and columns are cut off."""
+    path = tmp_path_factory.mktemp("many") / "many.tif"
+    write_slide(path, np.random.default_rng(3).integers(60, 190, (3072 + 640, 3072 + 512, 3), np.uint8))
+    return path
+
+
+def planned(path: Path, stride: int, *more: str) -> tuple[SlidePlan, Recipe]:
     overrides = ["tiling.scales=[{level: 0}, {level: 1}]", f"inference.stride={stride}", "inference.batch_size=100"]
+    overrides += more
     recipe = prediction_recipe(load_recipe(str(ROOT / "conf" / "camelyon16.yaml"), overrides))
     (entry,) = inventory(str(path), recipe.tiling, recipe.seed)
     info, choice = read_info(str(path)), choose_reader(str(path))
     scales = tuple(resolve_scales(info, 0.25, recipe.tiling))
-    return SlidePlan(
-        SlideEntry(entry.slide_id, str(path)), SlideFacts(info, choice.name, "", 0.25, "file"), choice, scales, 1
-    ), recipe
+    width, height = info.level_sizes[0]
+    shards = count_shards(Grid(WINDOW, stride), width, height, recipe.tiling.block, recipe.tiling.blocks_per_shard)
+    entry, facts = SlideEntry(entry.slide_id, str(path)), SlideFacts(info, choice.name, "", 0.25, "file")
+    return SlidePlan(entry, facts, choice, scales, shards), recipe
 
 
 def judged(plan: SlidePlan, recipe: Recipe, engine: Counting) -> tuple[Judged, int]:
@@ -67,21 +81,76 @@ def judged(plan: SlidePlan, recipe: Recipe, engine: Counting) -> tuple[Judged, i
         return found, slide.slide.decoded
 
 
+def judged_in(plan: SlidePlan, recipe: Recipe, longest: int) -> tuple[list[Judged], int]:
+    """All units in runs, each of which opens the slide anew; and the number of tiles decoded in all."""
+    units: list[Judged] = []
+    decoded = 0
+    for start in range(0, plan.shards, longest):
+        shards = range(start, min(start + longest, plan.shards))
+        with plan.opened() as slide:
+            assert isinstance(slide.slide, DirectReader)
+            run = judge_run(plan, shards, slide, recipe, Counting, plan.judge(recipe, ""), lambda: None)
+            for shard, (number, found) in zip(shards, run, strict=True):
+                assert number == shard
+                assert found is not None
+                assert slide.slide.cached_bytes <= direct_reader.CACHE_BYTES + direct_reader.KEPT_BYTES
+                units.append(found)
+            decoded += slide.slide.decoded
+    return units, decoded
+
+
+def assert_same(some: Sequence[Judged], others: Sequence[Judged]) -> None:
+    """Unit by unit, bit by bit."""
+    for one, other in zip(some, others, strict=True):
+        assert np.array_equal(one.origins, other.origins)
+        assert np.array_equal(one.probability, other.probability)
+        assert np.array_equal(one.tissue_fraction, other.tissue_fraction)
+
+
+def tiles_under(corners: NDArray[np.int32]) -> set[tuple[int, int, int]]:
+    """Level, column and row of every tile of 256 px under some windows at levels 0 and 1, found from their corners."""
+    under: set[tuple[int, int, int]] = set()
+    for level in (0, 1):
+        starts = np.floor((corners + WINDOW / 2) / 2**level).astype(int) - WINDOW // 2
+        for shift in ((0, 0), (WINDOW - 1, 0), (0, WINDOW - 1), (WINDOW - 1, WINDOW - 1)):
+            under |= {(level, int(x), int(y)) for x, y in np.unique((starts + shift) // 256, axis=0)}
+    return {(level, x, y) for level, x, y in under if min(x, y) >= 0}
+
+
 @pytest.mark.parametrize("stride", [WINDOW, WINDOW // 2])
 def test_no_tile_is_decoded_twice_within_a_unit(large: Path, stride: int) -> None:
     plan, recipe = planned(large, stride)
     found, decoded = judged(plan, recipe, Counting())
-    corners = found.origins
-    under: set[tuple[int, int, int]] = set()
-    for level, side in ((0, WINDOW), (1, WINDOW)):
-        middles = (corners + WINDOW / 2) / 2**level
-        starts = np.floor(middles).astype(int) - side // 2 if level else corners
-        for shift in ((0, 0), (side - 1, 0), (0, side - 1), (side - 1, side - 1)):
-            tiles = (starts + shift) // 256
-            under |= {(level, int(x), int(y)) for x, y in np.unique(tiles, axis=0)}
-    under = {(level, x, y) for level, x, y in under if min(x, y) >= 0}
+    under = tiles_under(found.origins)
     assert decoded == len(under)
     assert decoded * 3 * 256**2 > 1.5 * CACHE_BYTES  # so it is the order of reading that does it
+
+
+@pytest.mark.parametrize("stride", [WINDOW, WINDOW // 2])
+def test_no_tile_is_decoded_twice_on_a_whole_slide(
+    many_units: Path, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, recipe = planned(many_units, stride, *SMALL_UNITS)
+    monkeypatch.setattr(direct_reader, "CACHE_BYTES", 40 * TILE_BYTES)
+    apart, twice = judged_in(plan, recipe, 1)
+    together, once = judged_in(plan, recipe, plan.shards)
+    assert plan.shards == 16
+    assert once == len(tiles_under(np.concatenate([found.origins for found in together])))
+    assert twice > 1.15 * once
+    assert_same(apart, together)
+
+
+def test_in_pieces_or_without_room_predictions_are_the_same(many_units: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, recipe = planned(many_units, WINDOW // 2, *SMALL_UNITS)
+    monkeypatch.setattr(direct_reader, "CACHE_BYTES", 40 * TILE_BYTES)
+    together, once = judged_in(plan, recipe, plan.shards)
+    pieces, more = judged_in(plan, recipe, 5)
+    monkeypatch.setattr(direct_reader, "KEPT_BYTES", 4 * TILE_BYTES)
+    cramped, still_more = judged_in(plan, recipe, plan.shards)
+    assert once < more
+    assert once < still_more
+    assert_same(pieces, together)
+    assert_same(cramped, together)
 
 
 def test_only_the_last_batch_is_partial(large: Path) -> None:

@@ -15,10 +15,11 @@ from PIL import Image
 from scipy import ndimage
 
 from cluster.storage import Store
-from inference.assemble import COMPANIONS, LESIONS, POLYGONS, PYRAMID, SCORE, assemble
+from inference.assemble import assemble
 from inference.heatmaps.filling import opened_cells
 from inference.heatmaps.overlap import Overlap
 from inference.predict import PREDICTION_SCHEMA, prediction_recipe
+from inference.slide_files import COMPANIONS, LESIONS, POLYGONS, PYRAMID, SCORE
 from preprocessing.grid import blocks, to_level_0
 from preprocessing.readers.opening import open_proved
 from preprocessing.recipe import Recipe

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
 from cluster.storage import Store
-from inference.assemble import SCORE
 from inference.lab.app import lab_app
 from inference.lab.run_view import RunView
 from inference.run_folder import CARD
 from inference.scores import SCORE_SCHEMA
+from inference.slide_files import SCORE
 from preprocessing import ledger
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import save_recipe
