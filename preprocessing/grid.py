@@ -183,6 +183,31 @@ def shard_blocks(index: int, grid: Grid, width: int, height: int, block: int, bl
     ]
 
 
+def shard_areas(
+    shards: range, grid: Grid, width: int, height: int, block: int, blocks_per_shard: int
+) -> list[tuple[int, int, int, int]]:
+    """The squares of some consecutive units of work together.
+
+    Args:
+        shards: the units, one after the other.
+        grid, width, height, block, blocks_per_shard: as for `count_shards`.
+
+    Returns:
+        At most three rectangles that do not meet, as x, y, width, height, scale-0 pixels: the rest of a row of units,
+        whole rows, and the beginning of a row. At the slide's right and lower edge they reach beyond it.
+    """
+    across, _ = _units_across(grid, width, height, block, blocks_per_shard)
+    wide, high = (block * count for count in unit_shape(blocks_per_shard))
+    found, start = [], shards.start
+    while start < shards.stop:
+        row, column = divmod(start, across)
+        rows = 1 if column else max(1, (shards.stop - start) // across)
+        columns = min(across - column, shards.stop - start)
+        found.append((column * wide, row * high, columns * wide, rows * high))
+        start += columns * rows
+    return found
+
+
 def _blocks_across(grid: Grid, width: int, height: int, side: int) -> tuple[int, int]:
     """Columns and rows of blocks in which a window can start."""
     columns, rows = (max(0, -(-(size - grid.window + 1) // side)) for size in (width, height))

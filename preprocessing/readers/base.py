@@ -1,6 +1,7 @@
 """What every reader of slides offers: facts about the slide, and regions of it as RGB arrays."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -41,6 +42,22 @@ class SlideInfo:
         return self.level_sizes[0][1]
 
 
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of a level.
+
+    Attributes:
+        level: pyramid level.
+        x, y, width, height: pixels of that level; may reach beyond the slide.
+    """
+
+    level: int
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 class Reader(Closing):
     """An open slide: a context manager that reads regions as RGB.
 
@@ -79,6 +96,15 @@ class Reader(Closing):
             inside = self._read_inside(level, left, top, right - left, bottom - top, background)
             region[top - y : bottom - y, left - x : right - x] = inside
         return region
+
+    def keep(self, later: Sequence[Region]) -> None:
+        """Say, before each of several parts of the slide is read, what is read after it; pixels never change by it.
+
+        Args:
+            later: regions that the parts after this one read. What the call before named and this one does not is
+                taken to be read now, and need not be kept beyond the next call.
+        """
+        del later  # what OpenSlide has decoded is in its own cache, which takes no such advice
 
     def tile_side(self, level: int) -> int | None:
         """Side of the slide's square tiles at a level, where a tile costs no more to read alone than among others.

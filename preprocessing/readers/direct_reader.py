@@ -4,12 +4,15 @@ A tile is decoded by libjpeg-turbo with the settings that OpenSlide uses (accura
 are the same; `proof` sees to that once per slide.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
 from preprocessing.errors import SlideError, SlideReadError
-from preprocessing.readers.base import Reader
+from preprocessing.readers.base import Reader, Region
 from preprocessing.readers.jpeg_splice import START, is_whole, stand_alone
 from preprocessing.readers.tiff_directory import TiffFile
 from preprocessing.readers.tiff_facts import slide_info
@@ -17,16 +20,22 @@ from preprocessing.readers.tile_cache import TileCache
 from preprocessing.readers.tile_index import tile_levels
 
 CACHE_BYTES = 64 << 20
+"""Decoded tiles that were used last."""
+
+KEPT_BYTES = 256 << 20
+"""Most of those that are needed later: under a row of a slide 100,000 px wide lie 150 MB of tiles, at two scales."""
 
 
 class DirectReader(Reader):
     """A slide whose JPEG tiles are read without OpenSlide. Threads and forked processes may share it.
 
-    Each tile is decoded once, as long as it stays among the last 64 MB of tiles (`CACHE_BYTES`). Where OpenSlide
+    Each tile is decoded once, as long as it stays among the last 64 MB of tiles (`CACHE_BYTES`), or is known to be
+    needed later (`keep`) and finds room among the 256 MB of such tiles (`KEPT_BYTES`). Where OpenSlide
     resamples, because the downsample of a level is no whole number, this reader gives the pixels of the level as they
     are stored. A tile whose JPEG is damaged is an error, also where OpenSlide shows what is left of it.
 
-    Memory: the region that is read, 64 MB of decoded tiles, 16 bytes for each tile of a level in use.
+    Memory: the region that is read, 64 MB of decoded tiles, 16 bytes for each tile of a level in use. Where `keep` is
+    called, the tiles that are needed later, up to 256 MB.
 
     Args:
         path: of the file.
@@ -53,12 +62,19 @@ class DirectReader(Reader):
         except SlideError:
             self._file.close()
             raise
-        self._cache = TileCache(CACHE_BYTES, max(3 * level.tile_width * level.tile_height for level in self.levels))
+        largest = max(3 * level.tile_width * level.tile_height for level in self.levels)
+        self._cache = TileCache(CACHE_BYTES, largest, KEPT_BYTES)
+        self._tiles_alone = True
 
     @property
     def cached_bytes(self) -> int:
         """Bytes of the decoded tiles that are kept now."""
         return self._cache.held
+
+    def keep(self, later: Sequence[Region]) -> None:
+        """See `Reader`."""
+        self._tiles_alone = False  # another part may want the tile that one part reads by itself
+        self._cache.keep(_TilesUnder([self._span(region) for region in later]))
 
     def tile_side(self, level: int) -> int | None:
         """See `Reader`."""
@@ -87,7 +103,7 @@ class DirectReader(Reader):
     def _read_inside(self, level: int, x: int, y: int, width: int, height: int, background: int) -> NDArray[np.uint8]:
         tiles = self.levels[level]
         tile_width, tile_height = tiles.tile_width, tiles.tile_height
-        if (width, height, x % tile_width, y % tile_height) == (tile_width, tile_height, 0, 0):
+        if self._tiles_alone and (width, height, x % tile_width, y % tile_height) == (tile_width, tile_height, 0, 0):
             whole = self._whole_tile(level, x // tile_width, y // tile_height)
             if whole is not None:
                 return whole
@@ -160,6 +176,34 @@ class DirectReader(Reader):
         return SlideReadError(
             f"{self.path}: the tile in column {column}, row {row} of level {level} {what}; copy the file anew"
         )
+
+    def _span(self, region: Region) -> "_Span":
+        tiles = self.levels[region.level]
+        columns = range(region.x // tiles.tile_width, -(-(region.x + region.width) // tiles.tile_width))
+        rows = range(region.y // tiles.tile_height, -(-(region.y + region.height) // tiles.tile_height))
+        return _Span(region.level, columns, rows)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Tiles of a level."""
+
+    level: int
+    columns: range
+    rows: range
+
+
+class _TilesUnder:
+    """The keys of the tiles in some spans."""
+
+    def __init__(self, spans: Sequence[_Span]) -> None:
+        self._spans = spans
+
+    def __contains__(self, key: object) -> bool:
+        match key:
+            case (level, column, row):
+                return any(s.level == level and column in s.columns and row in s.rows for s in self._spans)
+        return False
 
 
 def _overlap(tile_start: int, tile_size: int, start: int, size: int) -> tuple[slice, slice]:
