@@ -1,0 +1,1 @@
+"""Real YARN and HDFS servers for tests; no part of the product."""
