@@ -18,7 +18,7 @@ from cluster.hdfs import Hdfs
 from cluster.local_disk import LocalDisk
 from cluster.object_store import ObjectStore
 
-__all__ = ["TEMPORARY", "Store"]
+__all__ = ["TEMPORARY", "Store", "split_name"]
 
 _KINDS: Final[dict[str, type[FileSystem]]] = {"file": LocalDisk, "hdfs": Hdfs, "viewfs": Hdfs}
 _DRIVERS: Final = {"s3": "s3", "s3a": "s3", "hdfs": "hdfs", "viewfs": "hdfs"}
@@ -41,7 +41,8 @@ class Store:
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/") or "/"
+        scheme, mark, rest = uri.partition("://")
+        self.uri = f"{scheme}://{rest.rstrip('/')}" if mark else uri.rstrip("/") or "/"
         fs, root = _opened(self.uri)
         self.fs: Any = fs
         protocols = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
@@ -162,6 +163,15 @@ class Store:
             return self._system.modified(self.path(probe)) - self._system.modified(self.path(*parts))
         finally:
             self.remove(probe)
+
+
+def split_name(uri: str) -> tuple[str, str]:
+    """The folder of a file, and its name in there."""
+    scheme, mark, rest = uri.partition("://")
+    folder, slash, name = (rest if mark else uri).rpartition("/")
+    if mark:
+        return f"{scheme}://{folder}", name
+    return folder or slash or ".", name
 
 
 def _opened(uri: str) -> tuple[Any, str]:

@@ -21,6 +21,8 @@ from typing import Final
 
 from pyspark import SparkFiles, TaskContext
 
+from cluster.sign_of_life import heard_by
+
 HANGS_AFTER: Final = 600.0  # seconds without a sign of life
 HANGS_AFTER_VARIABLE: Final = "HISTOSPARK_HANGS_AFTER"
 """Environment variable with another number of seconds; on a cluster it is set by `spark.executorEnv`."""
@@ -131,7 +133,8 @@ def watchdog(name: str, seconds: float | None = None) -> Iterator[Callable[[], N
 
         alive()
         try:
-            yield alive
+            with heard_by(alive):
+                yield alive
         finally:
             faulthandler.cancel_dump_traceback_later()
             faulthandler.disable()

@@ -6,7 +6,8 @@ A file without any drawing says that somebody looked and found nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cluster.storage import Store
+from cluster.errors import UsageError
+from cluster.storage import Store, split_name
 from preprocessing.asap_xml import asap_drawings
 from preprocessing.drawing import Drawing
 from preprocessing.errors import AnnotationError
@@ -59,10 +60,10 @@ def read_regions(path: str, labels: Labels) -> tuple[Region, ...]:
     Raises:
         AnnotationError: not readable, a group that the recipe does not know, or a shape that `repair` refuses.
     """
-    folder, _, name = path.rpartition("/")
+    folder, name = split_name(path)
     try:
-        data = Store(folder or ".").read_bytes(name)
-    except OSError as error:
+        data = Store(folder).read_bytes(name)
+    except (OSError, UsageError) as error:
         raise AnnotationError(f"annotation {path} cannot be read: {error}; is it there, and readable?") from error
     is_geojson = name.lower().endswith(_GEOJSON_ENDINGS)
     drawings = qupath_drawings(data, path) if is_geojson else asap_drawings(data, path)

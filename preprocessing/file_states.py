@@ -12,8 +12,8 @@ from cluster.storage import Store
 
 # From this many wanted files on, a folder is listed as a whole instead of being asked for each.
 _WORTH_A_LISTING: Final = 10
-# Under what name file systems list the time of the last change: local and hdfs, s3, azure, http, google.
-_TIMES: Final = ("mtime", "LastModified", "last_modified", "modified", "updated")
+# Under what name file systems list the time of the last change: local, hdfs, s3, azure, http, google.
+_TIMES: Final = ("mtime", "modification_time", "LastModified", "last_modified", "modified", "updated")
 
 FileState = tuple[int, str]
 """Bytes, and the time of the last change as text."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from cluster.errors import UsageError
-from cluster.storage import Store
+from cluster.storage import Store, split_name
 from preprocessing.file_states import absolute
 from preprocessing.slide_entry import SPLITS, SlideEntry
 
@@ -50,9 +50,9 @@ def read_manifest(source: str) -> list[SlideEntry]:
 
 
 def _table(source: str) -> pd.DataFrame:
-    folder, _, name = source.rpartition("/")
+    folder, name = split_name(source)
     try:
-        data = io.BytesIO(Store(folder or ".").read_bytes(name))
+        data = io.BytesIO(Store(folder).read_bytes(name))
     except FileNotFoundError as error:
         raise UsageError(f"manifest {source} not found") from error
     try:

@@ -1,4 +1,7 @@
-"""A table whose slides appear and disappear whole: staging, one rename into place, and the clearing of leftovers."""
+"""A table whose slides appear and disappear whole: staging, one step into place, and the clearing of leftovers.
+
+That step is a rename; on stores without one it is the slide's manifest, see `published_files`.
+"""
 
 import posixpath
 import uuid
@@ -9,6 +12,7 @@ import pandas as pd
 from cluster.lock import confirm_lock, holds_lock
 from cluster.storage import TEMPORARY, Store
 from preprocessing.inventory import SPLITS
+from preprocessing.published_files import published_folders, remove_manifest, staged_sizes, write_manifest
 from preprocessing.schema import slide_folder
 from preprocessing.shard_file import STAGING, WRITING
 
@@ -39,18 +43,13 @@ class SlideTable:
 
     def published(self) -> dict[str, list[str]]:
         """Folders of every slide in the table, by slide_id: one each, two only after a crash."""
-        tops = self.store.names(self.name)
-        folders = [f"{self.name}/{top}" for top in tops if top.startswith("slide_id=")]
-        for split in (top for top in tops if top.startswith("split=")):
-            names = self.store.names(self.name, split)
-            folders += [f"{self.name}/{split}/{name}" for name in names if name.startswith("slide_id=")]
         found: dict[str, list[str]] = {}
-        for folder in folders:
-            found.setdefault(folder.rpartition("slide_id=")[2], []).append(folder)
+        for folder in published_folders(self.store, self.name):
+            found.setdefault(folder.rpartition("slide_id=")[2], []).append(f"{self.name}/{folder}")
         return found
 
     def publish(self, folder: str, slide_id: str) -> None:
-        """Move a finished slide from staging into the table, in place of what was there; the table comes last.
+        """Bring a finished slide from staging into the table, in place of what was there; the table comes last.
 
         Args:
             folder: of the slide, below staging and below the table alike.
@@ -68,21 +67,28 @@ class SlideTable:
             if self.store.exists(self._staged(name)):
                 self.store.move(self._staged(name), name)
         target = posixpath.join(self.name, folder)
+        sizes = {} if self.store.renames else staged_sizes(self.store, self._staged(folder))
         self.store.move(self._staged(folder), target)
         self.store.sync(posixpath.dirname(target))
+        if not self.store.renames:
+            write_manifest(self.store, self.name, folder, sizes)
 
     def settle(self) -> None:
         """The ledger knows what was published so far: take the marks away."""
         self.store.remove(self._marks)
 
     def withdraw(self, slide_id: str) -> None:
-        """Take a slide out of the table, in one step a folder, if it is there.
+        """Take a slide out of the table, in one step a folder (or its manifest), if it is there.
 
         Raises:
             JobError: another run has the lock.
         """
         confirm_lock(self.store, self.run)
         for old in self._folders_of(slide_id, self.name):
+            if not self.store.renames:
+                remove_manifest(self.store, self.name, old.removeprefix(f"{self.name}/"))
+                self.store.remove(old)
+                continue
             away = self._staged("withdrawn", uuid.uuid4().hex)
             self.store.move(old, away)
             self.store.remove(away)
@@ -119,15 +125,21 @@ class SlideTable:
             self.withdraw(slide_id)
         self.settle()
         self.store.remove(STAGING)
-        for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*"):
-            for temporary in self.store.folders(pattern):
-                self.store.remove(temporary.removeprefix(self.store.root).lstrip("/"))
+        for temporary in self._temporaries():
+            self.store.remove(temporary)
         self.store.make_folder(self._staged(WRITING))
         return last[(last["status"] != "done") | last["slide_id"].isin(whole)]
 
     def close(self) -> None:
         """Remove the staging folder: that of every run, as the one that holds the lock lives alone."""
         self.store.remove(STAGING if holds_lock(self.store, self.run) else self._staged())
+
+    def _temporaries(self) -> list[str]:
+        """What was being written when a job died; below the output's folders only where files show before that."""
+        if not self.store.renames:
+            return [name for name in self.store.names() if name.startswith(TEMPORARY)]
+        found = [path for pattern in (f"{TEMPORARY}*", f"*/{TEMPORARY}*") for path in self.store.folders(pattern)]
+        return [path.removeprefix(self.store.root).lstrip("/") for path in found]
 
     @property
     def _marks(self) -> str:

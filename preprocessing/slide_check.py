@@ -7,7 +7,8 @@ from typing import Final
 from preprocessing.errors import SlideError
 from preprocessing.labels import open_truth
 from preprocessing.readers.base import Reader, SlideInfo
-from preprocessing.readers.opening import ReaderChoice, choose_reader, local_path, open_slide
+from preprocessing.readers.opening import ReaderChoice, choose_reader, open_slide
+from preprocessing.readers.staged import staged
 from preprocessing.readers.tiff_directory import Directory, TiffFile
 from preprocessing.slide_entry import SlideEntry
 from preprocessing.tiling_settings import Labels
@@ -54,7 +55,8 @@ def inspect_slide(entry: SlideEntry) -> Inspection:
             info = slide.info
             mpp = entry.mpp or info.mpp
             _read_every_level(slide)
-        storage = _storage(local_path(entry.path), info)
+        with staged(entry.path) as copy:
+            storage = _storage(copy.path, info)
     except SlideError as error:
         return Inspection(entry, info, mpp, choice, error=str(error))
     return Inspection(entry, info, mpp, choice, storage, (*problems_of(info, mpp), *_problems_beside(entry, info)))

@@ -1,22 +1,28 @@
 """Which reader a slide gets. The only place that picks."""
 
 import os
+import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
+from cluster.local_copies import LocalCopy
 from preprocessing.errors import SlideError, SlideOpenError
 from preprocessing.readers.base import Reader, SlideInfo
 from preprocessing.readers.direct_reader import DirectReader
 from preprocessing.readers.flat_reader import FlatReader
 from preprocessing.readers.openslide_reader import CACHE_BYTES, OpenSlideReader
 from preprocessing.readers.proof import OPENSLIDE_CACHE_BYTES, equals_openslide
+from preprocessing.readers.staged import FileState, is_elsewhere, local_path, staged, state_elsewhere
 from preprocessing.readers.tile_index import NotDirectError
 
-FileState = tuple[int, ...]
+__all__ = [
+    "FileState", "ReaderChoice", "ReaderName", "choose_reader", "file_state", "known_choice", "local_path",
+    "open_proved", "open_slide", "read_info",
+]  # fmt: skip
+
 ReaderName = Literal["direct", "openslide", "flat"]
 _READERS: dict[ReaderName, type[DirectReader] | type[OpenSlideReader] | type[FlatReader]] = {
     "direct": DirectReader,
@@ -46,7 +52,7 @@ def open_proved(path: str) -> tuple[Reader, ReaderChoice]:
     decoded again.
 
     Args:
-        path: of the file, plain or `file://`.
+        path: of the file, plain or by URI; what lies on HDFS or S3 is copied to this machine first, see `staged`.
 
     Returns:
         The reader, to be closed by the caller, and how the slide is opened the next time without a proof.
@@ -54,7 +60,14 @@ def open_proved(path: str) -> tuple[Reader, ReaderChoice]:
     Raises:
         SlideOpenError: no reader opens it.
     """
-    local = local_path(path)
+    with ExitStack() as unless_opened:
+        copy = unless_opened.enter_context(staged(path))
+        reader, choice = _proved(copy.path)
+        unless_opened.pop_all()
+    return _in_use(copy, reader), choice
+
+
+def _proved(local: str) -> tuple[Reader, ReaderChoice]:
     try:
         openslide = OpenSlideReader(local)
     except SlideOpenError as refusal:
@@ -68,6 +81,12 @@ def open_proved(path: str) -> tuple[Reader, ReaderChoice]:
         openslide.limit_cache(CACHE_BYTES)
         unless_chosen.pop_all()
     return openslide, ReaderChoice("openslide", direct)
+
+
+def _in_use(copy: LocalCopy, reader: Reader) -> Reader:
+    """Keep the copy for as long as its reader lives: readers open their file again when they need it."""
+    weakref.finalize(reader, copy.close)
+    return reader
 
 
 def choose_reader(path: str) -> ReaderChoice:
@@ -85,6 +104,8 @@ def known_choice(path: str) -> ReaderChoice:
 
 def file_state(path: str) -> FileState | None:
     """What changes when a file is written again or replaced; None where there is no file."""
+    if is_elsewhere(path):
+        return state_elsewhere(path)
     try:
         now = Path(local_path(path)).stat()
     except OSError:
@@ -102,47 +123,37 @@ def open_slide(path: str, choice: ReaderChoice | None = None) -> Reader:
     """Open a slide.
 
     Args:
-        path: of the file, plain or `file://`.
+        path: of the file, plain or by URI.
         choice: what `choose_reader` said of it, which makes this cheap; without it, that is done first.
 
     Raises:
         SlideOpenError: the reader does not open it.
     """
-    return open_proved(path)[0] if choice is None else _READERS[choice.name](local_path(path))
+    if choice is None:
+        return open_proved(path)[0]
+    with ExitStack() as unless_opened:
+        copy = unless_opened.enter_context(staged(path))
+        reader = _READERS[choice.name](copy.path)
+        unless_opened.pop_all()
+    return _in_use(copy, reader)
 
 
 def read_info(path: str) -> SlideInfo:
     """What a slide says of itself, without a proof: OpenSlide's word, which a direct reader has to agree with.
 
     Args:
-        path: of the file, plain or `file://`.
+        path: of the file, plain or by URI.
 
     Raises:
         SlideOpenError: no reader opens it.
     """
-    local = local_path(path)
-    try:
-        reader: Reader = OpenSlideReader(local)
-    except SlideOpenError as refusal:
-        reader = _open_flat(local, refusal)
-    with reader:
-        return reader.info
-
-
-def local_path(path: str) -> str:
-    """The path of a file on this machine or a mounted disk.
-
-    Raises:
-        SlideOpenError: it lies elsewhere.
-    """
-    scheme, separator, _ = path.partition("://")
-    if not separator:
-        return path
-    if scheme != "file":
-        raise SlideOpenError(
-            f"{path} cannot be opened over {scheme}; copy the slide to a disk that every worker mounts"
-        )
-    return unquote(urlsplit(path.replace("?", "%3F").replace("#", "%23")).path)
+    with staged(path) as copy:
+        try:
+            reader: Reader = OpenSlideReader(copy.path)
+        except SlideOpenError as refusal:
+            reader = _open_flat(copy.path, refusal)
+        with reader:
+            return reader.info
 
 
 def _open_flat(path: str, refusal: SlideOpenError) -> FlatReader:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,9 @@ def other_job(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
 
 def test_second_job_is_refused_and_told_who_is_first(other_job: "subprocess.Popen[str]", tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    for refused in (lambda: refuse_locked(store), lambda: output_lock(store, "second", "mine").__enter__()):
+    for refused in (partial(refuse_locked, store), output_lock(store, "second", "mine").__enter__):
         with pytest.raises(UsageError) as told:
-            refused()
+            refused()  # type: ignore[operator]
         for word in (
             str(tmp_path),
             "histospark tile (app-1)",
@@ -171,7 +172,7 @@ def test_s3_decides_who_of_many_gets_it(s3: S3Server, monkeypatch: pytest.Monkey
 def test_dead_job_elsewhere_is_replaced_on_s3_and_one_that_gives_signs_is_not(
     s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, dead_after = Store(f"{s3.uri}/elsewhere"), 3.0  # the times of objects are whole seconds
+    store, dead_after = Store(f"{s3.uri}/elsewhere"), 2.0  # the times of objects are whole seconds
     with monkeypatch.context() as patched:
         patched.setattr(lock, "_machine", lambda: "elsewhere")
         living = output_lock(store, "first", "mine", touched_every=0.2)

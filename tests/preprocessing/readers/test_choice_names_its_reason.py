@@ -198,7 +198,11 @@ def test_flipped_bytes_end_in_a_slide_error_or_in_pixels(tmp_path: Path) -> None
     [
         ("/nowhere/slide.tif", "/nowhere/slide.tif does not exist"),
         ("/tmp", "/tmp is no file"),
-        ("s3://bucket/slide.tif", "s3://bucket/slide.tif cannot be opened over s3; copy the slide to a disk"),
+        ("memory://bucket/slide.tif", "memory://bucket/slide.tif does not exist"),
+        (
+            "nowhere://a/slide.tif",
+            "nowhere://a/slide.tif cannot be copied to this machine: .* use a path, file://, hdfs://",
+        ),
     ],
 )
 def test_what_is_no_file_here_is_said_so(path: str, says: str) -> None:
