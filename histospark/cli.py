@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "evaluate": ("inference.evaluate", "Compare predictions with the annotations beside the slides."),
     "refresh": ("inference.refreshing.refresh", "Do what is new in a folder of slides; what a scheduler calls."),
     "lab": ("inference.lab.lab", "Look at a run in the browser."),
+    "submit": ("histospark.submit", "Send tile, infer or refresh to a cluster, with all that they need."),
     "status": ("preprocessing.status", "The ledger, for people."),
 }
 
