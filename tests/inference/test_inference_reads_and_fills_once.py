@@ -15,8 +15,10 @@ from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.readers import direct_reader
 from preprocessing.readers.direct_reader import CACHE_BYTES, DirectReader
 from preprocessing.readers.opening import choose_reader, read_info
+from preprocessing.readers.tiff_directory import TiffFile
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
+from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.scales import resolve_scales
 from preprocessing.slide_facts import SlideFacts
 from preprocessing.slide_plan import SlidePlan
@@ -140,6 +142,28 @@ def test_no_tile_is_decoded_twice_on_a_whole_slide(
     assert once == len(tiles_under(np.concatenate([found.origins for found in together]), plan))
     assert twice > 1.15 * once
     assert_same(apart, together)
+
+
+class Scattered:
+    """Calls one window in 50 tissue, without looking at a pixel, so that single windows are read far apart."""
+
+    def fractions(self, slide: ScaledSlide, origins: NDArray[np.int32], window: int) -> NDArray[np.float32]:
+        del slide, window
+        return (origins @ np.array([7919, 104729]) // 40 % 50 == 0).astype(np.float32)
+
+
+def test_no_tile_is_fetched_twice_where_tissue_is_scattered(many_units: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, recipe = planned(many_units, WINDOW // 2, *SMALL_UNITS)
+    monkeypatch.setattr(direct_reader, "CACHE_BYTES", 40 * TILE_BYTES)
+    with plan.opened() as slide:
+        fetched: list[int] = []
+        assert isinstance(slide.slide, DirectReader)
+        fetch = TiffFile.read
+        monkeypatch.setattr(TiffFile, "read", lambda file, at, size: (fetched.append(at), fetch(file, at, size))[1])
+        run = judge_run(plan, range(plan.shards), slide, recipe, Counting, Scattered(), lambda: None)
+        windows = sum(len(found.origins) for _, found in run if found)
+        assert len(fetched) == len(set(fetched)) >= slide.slide.decoded > 100
+    assert 20 < windows < 500
 
 
 def test_in_pieces_or_without_room_predictions_are_the_same(many_units: Path, monkeypatch: pytest.MonkeyPatch) -> None:
