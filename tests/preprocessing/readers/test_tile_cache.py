@@ -1,6 +1,6 @@
 """The cache keeps the last used tiles and those needed later, within its bounds, and never writes into what is held."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -154,9 +154,6 @@ def test_threads_find_their_own_tiles_while_parts_change() -> None:
             if (tile != number).any() or cache.held > 16 * BYTES:
                 wrong.append(number)
 
-    threads = [threading.Thread(target=read_much, args=(seed,)) for seed in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(read_much, range(6)))  # what one raises is raised here
     assert not wrong
