@@ -3,8 +3,8 @@
     python -m benchmarks.infer_speed [--rounds 3]
 
 The model is that of `histospark demo`, two towers of Inception V3 at 80 px, trained for twelve epochs instead of three,
-once, and kept. It judges two drawn slides that it never saw, by overlapping windows. Each run is a whole
-`histospark infer` on two cores, from its start to its end: Java, the workers' libraries and the model are loaded,
+once, and kept. It judges four drawn slides that it never saw, two of them with lesions, by overlapping windows (of
+CAMELYON16's test slides 49 of 129 have some). Each run is a whole `histospark infer` on two cores, from its start to its end: Java, the workers' libraries and the model are loaded,
 slides read, heatmaps drawn. What that takes however little there is to judge is measured on a slide of a few windows
 and told apart.
 """
@@ -139,16 +139,17 @@ def trained_model(cache: Path) -> Path:
 
 
 def drawn_slides(cache: Path) -> tuple[Path, Path]:
-    """A folder of two slides that no model has seen, and a folder of a tiny one; drawn where they are missing."""
-    folders = cache / "infer_slides", cache / "infer_tiny"
-    for folder, names, side in zip(folders, (("unseen_1", "unseen_2"), ("tiny",)), (3072, 512), strict=True):
+    """A folder of slides that no model has seen, and a folder of a tiny one; drawn where they are missing."""
+    slides, tiny = cache / "infer_four_slides", cache / "infer_tiny"
+    with_lesions = {"tumor_1": 3, "tumor_2": 3, "normal_1": 0, "normal_2": 0}
+    for folder, drawn, side in ((slides, with_lesions, 3072), (tiny, {"tiny": 0}, 512)):
         if not folder.is_dir():
             partial = cache / f".partial_{folder.name}"
             shutil.rmtree(partial, ignore_errors=True)
-            for seed, name in enumerate(names, start=71):
-                draw_slide(partial, name, seed, side, lesions=3 if side > 512 else 0)
+            for seed, (name, lesions) in enumerate(drawn.items(), start=71):
+                draw_slide(partial, name, seed, side, lesions=lesions)
             partial.rename(folder)
-    return folders
+    return slides, tiny
 
 
 def agreement(job: Job) -> tuple[int, float, dict[str, float]]:
@@ -177,7 +178,9 @@ def main(cache: Path, rounds: int, stride: int) -> None:
     ways = {f"{engine}{what}": _run_of(job, engine) for what, job in jobs.items() for engine in _ENGINES}
     runs = in_turn(ways, rounds)
     count, difference, auc = agreement(slides)
-    click.echo(f"{count} windows of two slides, model {load_card(model).model_id}; 2 cores; median (lowest to highest)")
+    click.echo(
+        f"{count} windows of four slides, model {load_card(model).model_id}; 2 cores; median (lowest to highest)"
+    )
     for engine in _ENGINES:
         say(f"{engine} computes with", slides.took(engine))
         say(f"{engine}: windows/s of the whole job", measured(runs, engine).rate)

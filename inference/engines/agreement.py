@@ -1,6 +1,5 @@
 """What bfloat16 may compute: everything, or what it is sure of, or nothing. Pure arithmetic on a probe."""
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,9 +8,12 @@ from numpy.typing import NDArray
 
 from inference.engines.base import Precision
 
-_SAFETY: Final = 1.5  # a run has a hundred times the windows of the probe, and some are further apart
+_SAFETY: Final = 1.75  # a run has a thousand times the windows of the probe, and some are further apart
 _WORTH: Final = 0.4  # share of windows in doubt from which float32 alone is as fast
-_SURE: Final = 1e-3  # nearer to 0 and 1 a difference of log odds is rounding
+_FEW: Final = 32  # windows: how far others move is not told by fewer
+_SURE: Final = 1e-6  # nearer to 0 and 1 a difference of log odds is rounding
+_BORDERS: Final = np.arange(0, 12, 0.05)  # log odds: from even to sure
+_BEYOND: Final = 0.25  # log odds: windows that are decided by so much more count as neighbors of a border
 
 
 @dataclass(frozen=True)
@@ -29,26 +31,40 @@ class Agreement:
     share: float = 0.0
 
 
-def agreement(exact: NDArray[np.float32], quick: NDArray[np.float32], tolerance: float) -> Agreement:
+def agreement(
+    exact: NDArray[np.float32], quick: NDArray[np.float32], seen: NDArray[np.float32], tolerance: float
+) -> Agreement:
     """How to stay within a difference of probabilities at the lowest cost.
 
-    bfloat16 moves the log odds of a window by up to some amount, whatever they are, and its probability the more, the
-    nearer that is to one half. So it is the undecided windows that are off, and they are known by their probability:
-    from the lowest p on that log odds moved so far lift by more than the tolerance.
+    bfloat16 moves the log odds of a window by some amount, the more decided windows by more; its probability moves the
+    further, the nearer it is to one half. So it is the undecided windows that are off, and they are known by what
+    bfloat16 says of them. Searched is the least decided border such that beyond it no window would be off by more than
+    the tolerance, if it moved 1.75 times as far as any window of the probe that is hardly more decided.
 
     Args:
-        exact, quick: (n,) probabilities of the same windows in float32 and in bfloat16; n at least 1.
+        exact, quick: (n,) probabilities of the same windows in float32 and in bfloat16, the least decided ones of the
+            probe among them; n at least 1.
+        seen: (m,) probabilities in bfloat16 of all windows of the probe.
         tolerance: largest difference of a probability.
     """
-    moved = _SAFETY * float(np.abs(_log_odds(exact) - _log_odds(quick)).max())
-    if math.isnan(moved):
+    odds = _log_odds(quick)
+    side = np.where(odds < 0, -1, 1)
+    inwards = odds * side - _log_odds(exact) * side
+    if np.isnan(inwards).any():
         return Agreement("float32")
-    # p is lifted to p e / (1 - p + p e), e being exp(moved): a quadratic in p
-    least, growth = 1 - tolerance, math.expm1(moved)
-    if growth * least**2 <= 4 * tolerance:
+    order = np.argsort(np.abs(odds))
+    as_decided = np.searchsorted(np.abs(odds)[order], _BORDERS + _BEYOND, side="right")
+    last = np.maximum(as_decided, min(_FEW, len(order))) - 1
+    in_by, out_by = (_SAFETY * np.maximum.accumulate(np.maximum(move[order], 0))[last] for move in (inwards, -inwards))
+    at = _logistic(-_BORDERS)
+    off = np.maximum(_logistic(in_by - _BORDERS) - at, at - _logistic(-_BORDERS - out_by))
+    within = int(np.max(np.flatnonzero(off > tolerance) + 1, initial=0))
+    if within == 0:
         return Agreement("bfloat16")
-    doubt = (least - math.sqrt(least**2 - 4 * tolerance / growth)) / 2
-    share = float(in_doubt(quick, doubt).mean())
+    if within == len(_BORDERS):
+        return Agreement("float32", share=1.0)
+    doubt = float(at[within])
+    share = float(in_doubt(seen, doubt).mean())
     return Agreement("mixed", doubt, share) if share < _WORTH else Agreement("float32", share=share)
 
 
@@ -60,3 +76,7 @@ def in_doubt(probability: NDArray[np.float32], doubt: float) -> NDArray[np.bool_
 def _log_odds(probability: NDArray[np.float32]) -> NDArray[np.float64]:
     clipped = np.clip(probability.astype(np.float64), _SURE, 1 - _SURE)
     return np.log(clipped / (1 - clipped))
+
+
+def _logistic(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-odds))

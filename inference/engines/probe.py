@@ -1,6 +1,6 @@
 """Whether bfloat16 may be used: some windows of the run's own slides are judged in both precisions, on the workers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from cluster.worker import make_tasks_quick
 from inference.batches import full_batches
-from inference.engines.base import Images
+from inference.engines.base import Engine, Images
 from inference.engines.choice import EngineSpec, loaded
 from inference.engines.openvino_engine import computes_bfloat16
 from preprocessing.isolation import isolated
@@ -21,29 +21,37 @@ from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.slide_plan import SlidePlan
 from preprocessing.survey import unit_candidates
 
-WINDOWS: Final = 256
+WINDOWS: Final = 1024
+_ONE_IN: Final = 4  # is judged in both precisions: the least decided ones,
+_OF_ALL: Final = 16  # and one in so many, decided or not
 _SLIDES: Final = 4  # looked at together
-_OF_A_BLOCK: Final = 32  # at most, so that the windows come from several places
+_OF_A_BLOCK: Final = 128  # at most, so that the windows come from several places
 _GOLDEN: Final = (5**0.5 - 1) / 2
+
+
+def _none() -> NDArray[np.float32]:
+    return np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """Some windows, judged in both precisions.
+    """Some windows, in one orientation.
 
     Attributes:
-        exact, quick: (n,) float32, their probabilities in float32 and in bfloat16, in one orientation.
+        seen: (m,) float32, probabilities in bfloat16.
+        exact, quick: (n,) float32, of those among them that were compared, in float32 and in bfloat16.
         computes: every worker that was asked has instructions for bfloat16.
     """
 
-    exact: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    quick: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    seen: NDArray[np.float32] = field(default_factory=_none)
+    exact: NDArray[np.float32] = field(default_factory=_none)
+    quick: NDArray[np.float32] = field(default_factory=_none)
     computes: bool = True
 
     @property
     def windows(self) -> int:
         """How many."""
-        return len(self.exact)
+        return len(self.seen)
 
     @property
     def largest_difference(self) -> float:
@@ -51,14 +59,15 @@ class Probe:
         return float(np.abs(self.exact - self.quick).max(initial=0))
 
     def __add__(self, other: "Probe") -> "Probe":
-        exact, quick = (np.concatenate(both) for both in ((self.exact, other.exact), (self.quick, other.quick)))
-        return Probe(exact, quick, self.computes and other.computes)
+        pairs = (self.seen, other.seen), (self.exact, other.exact), (self.quick, other.quick)
+        seen, exact, quick = (np.concatenate(pair) for pair in pairs)
+        return Probe(seen, exact, quick, self.computes and other.computes)
 
 
 def probe_bfloat16(
     spark: SparkSession, plans: Sequence[SlidePlan], recipe: Recipe, spec: EngineSpec, staging: str
 ) -> Probe:
-    """Judge about `WINDOWS` tissue windows of the first slides that have some in float32 and in bfloat16.
+    """Judge about `WINDOWS` tissue windows of the first slides that have some in bfloat16, a quarter in float32, too.
 
     Args:
         spark: the session.
@@ -69,7 +78,7 @@ def probe_bfloat16(
 
     Returns:
         What was found; 0 windows where no slide has tissue, which costs a survey of all of them. Memory of a worker:
-        two engines, a block, and `WINDOWS` windows.
+        two engines, a block, a batch, and a quarter of `WINDOWS` windows.
     """
     found = Probe()
     for start in range(0, len(plans), _SLIDES):
@@ -87,24 +96,46 @@ def _probe_slide(plan: SlidePlan, recipe: Recipe, spec: EngineSpec, staging: str
     make_tasks_quick()
     if not computes_bfloat16():
         return Probe(computes=False)
-    images = _windows_of(plan, recipe, staging, most)
-    if images is None:
-        return Probe()
     once = replace(spec, orientations=1)  # each orientation is judged by itself, so that is what has to agree
-    exact = loaded(once.in_precision("float32"), SparkFiles.get(spec.file)).predict([images])
-    quick = loaded(once.in_precision("bfloat16"), SparkFiles.get(spec.file)).predict([images])
-    return Probe(exact, quick)
+    exact, quick = (loaded(once.in_precision(it), SparkFiles.get(spec.file)) for it in ("float32", "bfloat16"))
+    return compared(_windows_of(plan, recipe, staging, most), exact, quick, -(-most // _ONE_IN))
 
 
-def _windows_of(plan: SlidePlan, recipe: Recipe, staging: str, most: int) -> Images | None:
-    """Up to `most` tissue windows of a slide; None where it has none or cannot be read."""
+def compared(batches: Iterable[Images], exact: Engine, quick: Engine, most: int) -> Probe:
+    """Judge windows quickly, and the `most` that tell most of the difference exactly, too.
+
+    Args:
+        batches: of windows; each may be overwritten once the next one is asked for.
+        exact, quick: the same model in two precisions.
+        most: windows that are compared: the least decided ones, and one in 16 of all.
+
+    Returns:
+        What was found. Memory: `most` windows, and twice a batch.
+    """
+    seen, ranks, answers = [_none()], _none(), _none()
+    kept: Images = []
+    for images in batches:
+        answer = quick.predict([images])
+        rank = np.nan_to_num(np.abs(answer - np.float32(0.5)), nan=-1)
+        rank[::_OF_ALL] = -1
+        ranks, answers = np.concatenate([ranks, rank]), np.concatenate([answers, answer])
+        first = np.argsort(ranks, kind="stable")[:most]
+        both = [np.concatenate(of_scale) for of_scale in zip(kept, images, strict=True)] if kept else images
+        ranks, answers, kept = ranks[first], answers[first], [scale[first] for scale in both]
+        seen.append(answer)
+    return Probe(np.concatenate(seen), exact.predict([kept] if kept else []), answers)
+
+
+def _windows_of(plan: SlidePlan, recipe: Recipe, staging: str, most: int) -> Iterator[Images]:
+    """Batches of up to `most` tissue windows of a slide; fewer where it has no more or cannot be read."""
+    size = recipe.inference.batch_size
     try:
         with isolated(plan.entry.slide_id, "probe", staging) as alive, plan.opened() as slide:
             places = _some_places(plan, slide, recipe, staging, most, alive)
-            batches = [images for _, images in full_batches(slide, places, recipe.tiling.window, most, plan.stain)]
+            for _, images in full_batches(slide, places, recipe.tiling.window, size, plan.stain):
+                yield images
     except Exception:  # it fails again when it is predicted, which the ledger tells; here others can stand in for it
-        return None
-    return batches[0] if batches else None
+        return
 
 
 def _some_places(

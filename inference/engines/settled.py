@@ -120,14 +120,16 @@ def agreed_precision(asked: Question, probe: Probe) -> Agreement:
         JobError: bfloat16 was asked for, and it is not so.
     """
     if asked.precision == "auto":
-        return agreement(probe.exact, probe.quick, asked.tolerance) if probe.computes else Agreement("float32")
+        if not probe.computes:
+            return Agreement("float32")
+        return agreement(probe.exact, probe.quick, probe.seen, asked.tolerance)
     if probe.computes and probe.largest_difference <= asked.tolerance:
         return Agreement("bfloat16")
     remedy = "take inference.precision auto or float32"
     if not probe.computes:
         raise JobError(f"inference.precision is bfloat16, which the workers' CPUs do not compute: {remedy}")
     raise JobError(
-        f"bfloat16 differs from float32 by {probe.largest_difference:.2g} on {probe.windows} windows, more than "
+        f"bfloat16 differs from float32 by {probe.largest_difference:.2g} on {len(probe.exact)} windows, more than "
         f"inference.tolerance {asked.tolerance:g}: {remedy}"
     )
 
@@ -136,8 +138,8 @@ def _told(probe: Probe, tolerance: float, found: Agreement) -> str:
     if not probe.computes:
         return ": the workers' CPUs do not compute bfloat16"
     apart = (
-        f": on {probe.windows} windows bfloat16 differs from float32 by at most {probe.largest_difference:.2g} "
-        f"(allowed: {tolerance:g})"
+        f": on {len(probe.exact)} of {probe.windows} windows bfloat16 differs from float32 by at most "
+        f"{probe.largest_difference:.2g} (allowed: {tolerance:g})"
     )
     if found.precision == "mixed":
         doubtful = f"probabilities from {found.doubt:.3f} to {1 - found.doubt:.3f} ({found.share:.0%} of them)"

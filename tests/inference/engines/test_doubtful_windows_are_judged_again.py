@@ -1,5 +1,6 @@
 """Where bfloat16 is off by more than a recipe allows, it is so for undecided windows, and those are computed again."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_what_stays_of_a_known_error_of_the_log_odds_is_within_the_tolerance(mov
     rng = np.random.default_rng(5)
     odds = rng.normal(0, 12, 100_000)
     exact, quick = logistic(odds), logistic(odds + rng.uniform(-moved, moved, len(odds)))
-    found = agreement(exact[:256], quick[:256], 0.01)
+    found = agreement(exact[:256], quick[:256], quick[:256], 0.01)
     assert np.abs(exact - quick).max() > 0.01
     assert found.precision == "mixed"
     left = (quick < found.doubt) | (quick > 1 - found.doubt)
@@ -91,10 +92,37 @@ def test_what_stays_of_a_known_error_of_the_log_odds_is_within_the_tolerance(mov
 
 def test_a_model_that_decides_nothing_is_computed_in_float32() -> None:
     odds = np.linspace(-1, 1, 200)
-    found = agreement(logistic(odds), logistic(odds + 0.1), 0.01)
+    quick = logistic(odds + 0.1)
+    found = agreement(logistic(odds), quick, quick, 0.01)
     assert (found.precision, found.share) == ("float32", 1.0)
 
 
 def test_where_no_window_can_be_off_by_the_tolerance_nothing_is_computed_twice() -> None:
     odds = np.linspace(-6, 6, 200)
-    assert agreement(logistic(odds), logistic(odds + 0.02), 0.01).precision == "bfloat16"
+    quick = logistic(odds + 0.02)
+    assert agreement(logistic(odds), quick, quick, 0.01).precision == "bfloat16"
+
+
+def test_decided_windows_that_move_far_bring_no_others_into_doubt() -> None:
+    """As trained models do: the more decided, the further bfloat16 moves a window, which changes little there."""
+    rng = np.random.default_rng(7)
+    odds = rng.normal(0, 12, 50_000)
+    moved = (0.1 + odds**2 / 60) * rng.uniform(-1, 1, len(odds))
+    exact, quick = logistic(odds), logistic(odds + moved)
+    least = np.argsort(np.abs(quick[:1024] - 0.5))[:256]
+    found = agreement(exact[least], quick[least], quick[:1024], 0.01)
+    left = (quick < found.doubt) | (quick > 1 - found.doubt)
+    assert found.precision == "mixed"
+    assert np.abs(exact - quick).max() > 0.02
+    assert np.abs(exact - quick)[left].max() <= 0.01
+    assert found.share == pytest.approx(1 - left.mean(), abs=0.1)
+    if_all_moved_as_far = 4 + 2 * math.log(10)
+    assert -math.log(found.doubt) < if_all_moved_as_far
+
+
+def test_windows_that_are_sure_and_wrong_end_it() -> None:
+    odds = np.linspace(-9, 9, 200)
+    quick = logistic(odds)
+    exact = quick.copy()
+    exact[3] = 0.9
+    assert agreement(exact, quick, quick, 0.01).precision == "float32"

@@ -3,17 +3,20 @@
 import json
 import logging
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
 from cluster.errors import JobError
+from inference.engines.base import Images
 from inference.engines.note import Question
 from inference.engines.openvino_engine import computes_bfloat16
-from inference.engines.probe import Probe
+from inference.engines.probe import WINDOWS, Probe, compared
 from inference.engines.settled import agreed_precision
 from inference.job import run_inference
 from preprocessing.inventory import inventory
@@ -53,8 +56,8 @@ def test_taken_where_it_agrees_and_the_log_says_by_how_much(
         assert infer(spark, recipe, slides, exported, out) == "openvino bfloat16"
     note = note_of(out)
     assert (note["engine"], note["precision"]) == ("openvino", "bfloat16")
-    assert 20 < int(str(note["windows"])) <= 256
-    assert f"on {note['windows']} windows bfloat16 differs from float32 by at most" in caplog.text
+    assert 20 < int(str(note["windows"])) <= WINDOWS
+    assert f"of {note['windows']} windows bfloat16 differs from float32 by at most" in caplog.text
     got, exact = (predictions_of(folder, "tumor_01")["probability"] for folder in (out, finished.out))
     apart = np.abs(got - exact).max()
     assert 1e-5 < apart <= 0.03  # it did compute otherwise, and as closely as the recipe wants
@@ -99,7 +102,47 @@ def test_later_slides_are_computed_as_the_first_ones(
 
 
 def probe(exact: list[float], quick: list[float]) -> Probe:
-    return Probe(np.array(exact, np.float32), np.array(quick, np.float32))
+    told = np.array(quick, np.float32)
+    return Probe(told, np.array(exact, np.float32), told)
+
+
+class Told:
+    """Answers from a list by the window's first gray level."""
+
+    def __init__(self, answers: NDArray[np.float32]) -> None:
+        self.answers = answers
+
+    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
+        return np.concatenate([np.zeros(0, np.float32), *(self.answers[images[0][:, 0, 0, 0]] for images in batches)])
+
+
+def test_compared_are_the_least_decided_windows_and_some_of_all() -> None:
+    rng = np.random.default_rng(6)
+    quick, exact = rng.random((2, 256), np.float32)
+    quick[200] = np.nan
+    memory = np.zeros((40, 1, 1, 1), np.uint8)
+
+    def batches() -> Iterator[Images]:
+        for start in range(0, 256, 40):
+            numbers = np.arange(start, min(start + 40, 256))
+            memory[: len(numbers), 0, 0, 0] = numbers
+            yield [memory[: len(numbers)]] * 2
+
+    found = compared(batches(), Told(exact), Told(quick), 60)
+    np.testing.assert_array_equal(found.seen, quick)
+    always = {start + k for start in range(0, 256, 40) for k in range(0, min(40, 256 - start), 16)} | {200}
+    others = sorted(set(range(256)) - always, key=lambda number: abs(float(quick[number]) - 0.5))
+    expected = sorted(always | set(others[: 60 - len(always)]))
+    of_exact = {float(answer): number for number, answer in enumerate(exact)}
+    compared_windows = [of_exact[float(answer)] for answer in found.exact]
+    assert sorted(compared_windows) == expected
+    np.testing.assert_array_equal(found.quick, quick[compared_windows])
+
+
+def test_nothing_seen_is_nothing_compared() -> None:
+    none = Told(np.zeros(0, np.float32))
+    found = compared([], none, none, 10)
+    assert (found.windows, len(found.exact), found.largest_difference) == (0, 0, 0)
 
 
 def test_no_bfloat16_where_workers_do_not_compute_it_or_it_gives_no_number() -> None:
