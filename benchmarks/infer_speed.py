@@ -4,9 +4,9 @@
 
 The model is that of `histospark demo`, two towers of Inception V3 at 80 px, trained for twelve epochs instead of three,
 once, and kept. It judges four drawn slides that it never saw, two of them with lesions, by overlapping windows (of
-CAMELYON16's test slides 49 of 129 have some). Each run is a whole `histospark infer` on two cores, from its start to its end: Java, the workers' libraries and the model are loaded,
-slides read, heatmaps drawn. What that takes however little there is to judge is measured on a slide of a few windows
-and told apart.
+CAMELYON16's test slides 49 of 129 have some). Each run is a whole `histospark infer` on two cores, from its start to
+its end: Java, the workers' libraries and the model are loaded, slides read, heatmaps drawn. What that takes however
+little there is to judge is measured on a slide of a few windows, and taken off both sides.
 """
 
 import os
