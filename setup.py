@@ -21,7 +21,8 @@ CORE = [
     "pydantic>=2.9,<3",  # typed recipes that refuse unknown keys
     "pyyaml>=6",
     "click>=8.1",  # the command line
-    "fsspec>=2024.6",  # one interface for local folders now, hdfs and s3 later
+    "fsspec>=2024.6",  # one interface for local folders, hdfs and s3
+    "packaging>=24",  # what a distribution requires, when the executors' libraries are packed
 ]
 
 EXTRAS = {

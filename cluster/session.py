@@ -10,6 +10,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from cluster.java import ensure_java
+from cluster.python_version import refuse_other_python
 
 _LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 # Java does nothing but hand out tasks, on the same cores as the work: compiling its own code well, which is meant for
@@ -26,6 +27,9 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
     Args:
         name: of the application, for the Spark UI.
         master: a Spark master; None leaves it to spark-submit, else takes all local cores.
+
+    Raises:
+        UsageError: the executors have another Python than this one.
     """
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName(f"histospark {name}")
@@ -49,6 +53,7 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
             builder = builder.config("spark.driver.host", "127.0.0.1")
     spark = builder.getOrCreate()
     try:
+        refuse_other_python(spark)
         yield spark
     finally:
         spark.stop()
