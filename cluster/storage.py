@@ -158,7 +158,7 @@ class Store:
             FileNotFoundError: it is not there.
         """
         probe = f"{TEMPORARY}{uuid.uuid4().hex}"
-        self.fs.pipe_file(self.path(probe), b"now")
+        self.fs.pipe_file(self.path(probe), b"")
         try:
             return self._system.modified(self.path(probe)) - self._system.modified(self.path(*parts))
         finally:
@@ -182,6 +182,8 @@ def _opened(uri: str) -> tuple[Any, str]:
         extra = _DRIVERS.get(scheme)
         remedy = f"pip install 'histospark[{extra}]'" if extra else f"{error}"
         raise UsageError(f"{uri} cannot be reached: its driver is not installed here; {remedy}") from error
+    except OSError as error:
+        raise UsageError(f"{uri} cannot be reached: {error}; check the address, and that the server runs") from error
     except ValueError as error:
         raise UsageError(f"{uri} cannot be reached: {error}; use a path, file://, hdfs:// or s3://") from error
     return fs, str(root)

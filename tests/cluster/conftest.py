@@ -1,5 +1,23 @@
 """The servers that the tests of storage share."""
 
+import pytest
+
+from tests.cluster.hadoop.servers import Hadoop, hadoop
 from tests.cluster.s3_server import s3, s3_server
 
-__all__ = ["s3", "s3_server"]
+__all__ = ["elsewhere", "hadoop", "hdfs", "s3", "s3_server"]
+
+
+@pytest.fixture
+def hdfs(hadoop: Hadoop, monkeypatch: pytest.MonkeyPatch) -> Hadoop:
+    """The servers, known to this process by their settings."""
+    for name, value in hadoop.environment.items():
+        monkeypatch.setenv(name, value)
+    pytest.importorskip("cluster.hdfs_driver").MendedHdfs.clear_instance_cache()
+    return hadoop
+
+
+@pytest.fixture(params=["s3", "hdfs"])
+def elsewhere(request: pytest.FixtureRequest) -> str:
+    """URI of a place on a real server."""
+    return str(request.getfixturevalue(request.param).uri)

@@ -51,7 +51,7 @@ def test_second_job_is_refused_and_told_who_is_first(other_job: "subprocess.Pope
     store = Store(str(tmp_path))
     for refused in (partial(refuse_locked, store), output_lock(store, "second", "mine").__enter__):
         with pytest.raises(UsageError) as told:
-            refused()  # type: ignore[operator]
+            refused()
         for word in (
             str(tmp_path),
             "histospark tile (app-1)",

@@ -1,4 +1,4 @@
-"""The steps of a store do the same on disks, HDFS and S3: each tried on a real server."""
+"""The steps of a store do the same on disks, HDFS and S3: tried on real servers."""
 
 from pathlib import Path
 
@@ -7,15 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster.storage import Store
-from tests.cluster.s3_server import S3Server
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", "s3", "hdfs"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "disk":
         return Store(str(tmp_path))
-    server: S3Server = request.getfixturevalue("s3")
-    return Store(f"{server.uri}/{tmp_path.name}")
+    return Store(f"{request.getfixturevalue(request.param).uri}/{tmp_path.name}")
 
 
 def test_written_bytes_are_read_listed_and_removed(store: Store) -> None:

@@ -1,6 +1,8 @@
-"""Slides from S3 into a table on S3: the bytes of a local run, and the credentials nowhere."""
+"""Slides from S3 or HDFS into a table there: the bytes of a local run, and the credentials nowhere."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -10,7 +12,6 @@ from preprocessing.inventory import inventory
 from preprocessing.job import run_tiling
 from preprocessing.published_files import MANIFESTS
 from preprocessing.recipe_file import load_recipe
-from tests.cluster.s3_server import S3Server
 from tests.cluster.tables_elsewhere import fetched, stored
 from tests.conftest import ROOT, Command
 from tests.tables import digests
@@ -18,27 +19,34 @@ from tests.tables import digests
 CONF = "conf/demo.yaml"
 
 
-def test_table_equals_that_of_a_local_run_and_the_secret_is_nowhere(
-    s3: S3Server, histospark: Command, spark: SparkSession, drawn: Path, tmp_path: Path
+def test_table_equals_that_of_a_local_run(
+    elsewhere: str, histospark: Command, spark: SparkSession, drawn: Path, tmp_path: Path
 ) -> None:
-    slides, out = stored(drawn, Store(f"{s3.uri}/drawn")), Store(f"{s3.uri}/out")
+    some = shutil.copytree(drawn, tmp_path / "some", ignore=shutil.ignore_patterns("tumor_02*"))
+    slides, out = stored(some, Store(f"{elsewhere}/drawn")), Store(f"{elsewhere}/out")
     done = histospark("tile", "--conf", CONF, "--slides", slides.uri, "--out", out.uri, **watched(tmp_path))
     assert done.returncode == 0, done.stderr[-3000:]
 
     recipe = load_recipe(str(ROOT / CONF), [])
-    run_tiling(spark, recipe, inventory(str(drawn), recipe.tiling, recipe.seed), str(tmp_path / "local"))
+    run_tiling(spark, recipe, inventory(str(some), recipe.tiling, recipe.seed), str(tmp_path / "local"))
     there = fetched(out, tmp_path / "there")
     assert digests(there) == digests(tmp_path / "local")
-    assert len(digests(there)) >= 6
+    assert len(digests(there)) >= 3
     assert not [path for path in there.rglob("_*") if path.name != MANIFESTS], "something is left"
-    assert_manifests_tell_the_files(there)
+    if not out.renames:
+        assert_manifests_tell_the_files(there)
+    assert_no_credentials(tmp_path, done.stdout + done.stderr)
 
-    searched = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any(path.stat().st_size > 10_000 for path in (tmp_path / "events").rglob("events*")), "no events to search"
-    assert {"recipe.yaml", "tumor_01.tif"} <= {path.name for path in searched}
-    for secret in (s3.secret, s3.environment["AWS_ACCESS_KEY_ID"]):
-        assert secret not in done.stdout + done.stderr
-        for path in searched:
+
+def assert_no_credentials(folder: Path, said: str) -> None:
+    """Recipe, ledger, log and events of Spark were written, and hold nothing of the kind."""
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.stat().st_size > 10_000 for path in (folder / "events").rglob("events*")), "no events to search"
+    assert {"recipe.yaml", "tumor_01.tif"} <= {path.name for path in written}
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"):
+        secret = os.environ.get(name, "no such thing at all")
+        assert secret not in said
+        for path in written:
             assert secret.encode() not in path.read_bytes(), path
 
 
