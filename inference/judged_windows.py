@@ -10,6 +10,7 @@ from inference.assemble import read_predictions
 from inference.predict import PREDICTIONS
 from preprocessing.label_rule import label_windows
 from preprocessing.labels import Truth, open_truth
+from preprocessing.published_files import is_published
 from preprocessing.readers.opening import read_info
 from preprocessing.recipe import Recipe
 from preprocessing.scales import resolve_scales, slide_mpp
@@ -47,7 +48,7 @@ def judged_windows(predictions: Store, entry: SlideEntry, recipe: Recipe) -> Jud
         SlideError: slide or annotation cannot be read, or they do not belong together.
     """
     folder = f"{PREDICTIONS}/slide_id={entry.slide_id}"
-    if not predictions.exists(folder):
+    if not is_published(predictions, PREDICTIONS, f"slide_id={entry.slide_id}"):
         return None
     info = read_info(entry.path)
     mpp, _ = slide_mpp(info, entry.mpp, recipe.tiling)

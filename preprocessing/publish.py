@@ -12,7 +12,13 @@ import pandas as pd
 from cluster.lock import confirm_lock, holds_lock
 from cluster.storage import TEMPORARY, Store
 from preprocessing.inventory import SPLITS
-from preprocessing.published_files import published_folders, remove_manifest, staged_sizes, write_manifest
+from preprocessing.published_files import (
+    begin_manifests,
+    published_folders,
+    remove_manifest,
+    staged_sizes,
+    write_manifest,
+)
 from preprocessing.schema import slide_folder
 from preprocessing.shard_file import STAGING, WRITING
 
@@ -117,6 +123,7 @@ class SlideTable:
         Raises:
             JobError: another run has the lock.
         """
+        begin_manifests(self.store, self.name)
         marked = {path.rpartition("/")[2] for path in self.store.files(self._marks)}
         published = self.published()
         done = set(last.loc[last["status"] == "done", "slide_id"])

@@ -3,7 +3,8 @@
 Where a store renames, a slide's folder appears and disappears in one step, and what is there is whole. Elsewhere (S3)
 its files come and go one by one, and a slide is whole as long as it has a manifest, `NAME/_manifest/FOLDER.json`: the
 names and sizes of its files. The manifest is written last and removed first. Other readers (DuckDB, pandas, Spark)
-know of no manifest: while a job publishes or replaces a slide there, they see a part of it.
+know of no manifest: while a job publishes or replaces a slide there, they see a part of it. A table without any was
+copied there from elsewhere, and is taken as it is.
 """
 
 import json
@@ -18,6 +19,7 @@ from cluster.storage import Store
 MANIFESTS: Final = "_manifest"
 """Folder below a table, hidden from its readers."""
 
+_BEGUN: Final = "begun.json"
 _SUFFIX: Final = ".json"
 _READERS: Final = 16  # threads; the files are small and far away
 
@@ -29,7 +31,7 @@ def published_folders(store: Store, table: str) -> list[str]:
         store: the output folder.
         table: name of the table.
     """
-    place, ending = (table, "") if store.renames else (f"{table}/{MANIFESTS}", _SUFFIX)
+    place, ending = (f"{table}/{MANIFESTS}", _SUFFIX) if _has_manifests(store, table) else (table, "")
     tops = store.names(place)
     found = [top for top in tops if top.startswith("slide_id=")]
     for split in (top for top in tops if top.startswith("split=")):
@@ -39,7 +41,7 @@ def published_folders(store: Store, table: str) -> list[str]:
 
 def is_published(store: Store, table: str, folder: str) -> bool:
     """Whether a slide is in a table, and whole."""
-    return store.exists(_manifest(table, folder) if not store.renames else f"{table}/{folder}")
+    return store.exists(_manifest(table, folder) if _has_manifests(store, table) else f"{table}/{folder}")
 
 
 def published_files(store: Store, table: str) -> list[str]:
@@ -56,7 +58,7 @@ def published_files(store: Store, table: str) -> list[str]:
         UsageError: a slide lacks a file of its manifest, or has it in another size.
     """
     root = store.path(table)
-    if store.renames:
+    if not _has_manifests(store, table):
         return sorted(path for path in store.files(table) if not _is_hidden(path[len(root) :]))
     with ThreadPoolExecutor(_READERS) as pool:
         manifests = pool.map(lambda folder: (folder, _read(store, table, folder)), published_folders(store, table))
@@ -69,6 +71,18 @@ def published_files(store: Store, table: str) -> list[str]:
                 " a file was lost, or a job is at work; run that job again, or wait until it is done"
             )
     return sorted(promised)
+
+
+def begin_manifests(store: Store, table: str) -> None:
+    """Have a manifest for every slide from here on, where the store needs it; what was copied there gets one, too.
+
+    For the one job that owns the output.
+    """
+    if store.renames or _has_manifests(store, table):
+        return
+    for folder in published_folders(store, table):
+        write_manifest(store, table, folder, staged_sizes(store, f"{table}/{folder}"))
+    store.write_bytes(b"{}", table, MANIFESTS, _BEGUN)
 
 
 def staged_sizes(store: Store, folder: str) -> dict[str, int]:
@@ -85,6 +99,10 @@ def write_manifest(store: Store, table: str, folder: str, sizes: Mapping[str, in
 def remove_manifest(store: Store, table: str, folder: str) -> None:
     """Say that a slide is not whole any more."""
     store.remove(_manifest(table, folder))
+
+
+def _has_manifests(store: Store, table: str) -> bool:
+    return not store.renames and bool(store.names(table, MANIFESTS))
 
 
 def _read(store: Store, table: str, folder: str) -> dict[str, int]:

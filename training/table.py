@@ -10,9 +10,10 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
-from fsspec.core import url_to_fs
 
 from cluster.errors import UsageError
+from cluster.storage import Store
+from preprocessing.published_files import published_files
 from preprocessing.recipe import Recipe
 from preprocessing.schema import FOOTER_RECIPE, FOOTER_RECIPE_ID, UNLABELED, refuse_other_version
 
@@ -115,12 +116,10 @@ def open_table(uri: str) -> PatchTable:
     Raises:
         UsageError: there are no patches, or they are not of one recipe and of this schema version.
     """
-    filesystem, root = url_to_fs(uri.rstrip("/") + "/patches")
-    found = filesystem.find(root)
-    # Hidden folders hold what an unfinished tile job staged.
-    visible = sorted(path for path in found if not _hidden(path[len(root) :]))
-    _refuse_pickles(path for path in found if path.endswith("_metadata"))
-    paths = [path for path in visible if path.endswith(".parquet")]
+    store = Store(uri)
+    filesystem = store.fs
+    _refuse_pickles(path for path in store.files("patches") if path.endswith("_metadata"))
+    paths = [path for path in published_files(store, "patches") if path.endswith(".parquet")]
     if not paths:
         raise UsageError(f"{uri} has no patches in {uri}/patches: give the --out of a finished `histospark tile`")
     partitions = [partition_of(path) for path in paths]
@@ -271,10 +270,6 @@ def _entry(footer: pq.FileMetaData, key: bytes) -> str:
 
 def _listed(labels: Iterable[int]) -> str:
     return " and ".join(map(str, labels))
-
-
-def _hidden(path: str) -> bool:
-    return any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
 def _summed(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, int]:

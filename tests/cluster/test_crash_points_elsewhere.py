@@ -1,11 +1,12 @@
 """A job that ends before any of its changes on S3 or HDFS costs nothing: the next run gives the undisturbed table.
 
-Some of the points, for the time that they take, other ones for every store; each of them on local disks is tested in
+A few points, for the time that they take; each of them on local disks is tested in
 `tests/preprocessing/test_crash_points.py`.
 """
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,31 +24,26 @@ CLIENT = ("AWS_", "HADOOP_")
 LABELS = ["label=0/part-00000.parquet", "label=1/part-00000.parquet"]
 
 
-@pytest.mark.parametrize(("elsewhere", "first", "step"), [("s3", 3, 5), ("hdfs", 7, 19)], indirect=["elsewhere"])
-def test_another_recipe_and_split_over_a_finished_table(elsewhere: str, first: int, step: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("elsewhere", "changes"), [("s3", (9, 18, 29)), ("hdfs", (64,))], indirect=["elsewhere"])
+def test_another_recipe_and_split_over_a_finished_table(elsewhere: str, changes: Sequence[int], tmp_path: Path) -> None:
     """The way on, and the way back: the ledger says done by a, while the crash may have left the rows of b."""
     place = f"{elsewhere}/{tmp_path.name}"
     environment = {name: value for name, value in os.environ.items() if name.startswith(CLIENT)}
     runs = (("a", "train"), ("b", "test"))
     expected = {recipe: undisturbed(tmp_path / recipe, recipe, split) for recipe, split in runs}
-    crashes = 0
-    for turn, change in enumerate(range(first, 1000, step)):
+    for turn, change in enumerate(changes):
         out = Store(f"{place}/{turn}")
         run_job(out.uri, "a")
         process = PROCESSES.Process(target=run_and_die, args=(out.uri, "b", change, "test", environment))
         process.start()
         process.join()
-        if process.exitcode == 0:
-            break
         assert process.exitcode == 77, f"change {change} ended with {process.exitcode}"
-        crashes += 1
         assert_readers_see_whole_slides(out)
         recipe, split = runs[turn % 2]
         run_job(out.uri, recipe, split=split)
         here = fetched(out, tmp_path / f"there-{turn}")
         assert settled(here) == expected[recipe], f"{recipe} after a crash before change {change}"
         assert statuses_of(out) == {"empty": "empty", "fine [1]": "done", "torn": "done" if recipe == "a" else "failed"}
-    assert crashes >= 3, "the job was hardly interrupted at all"
 
 
 def undisturbed(out: Path, recipe: str, split: str) -> dict[str, str]:
