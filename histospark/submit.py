@@ -88,11 +88,11 @@ def _send(
     spark = find_spark_submit(spark_home)
     environment = packed_environment(environment_for(engines_of(recipe, model_files, target)))
 
-    options["conf"] = recipe_file
+    options |= {"conf": recipe_file, **whole_paths(options)}
     sent: tuple[Path, ...] = ()
     if not target.driver_is_here:
         sent = tuple(file.absolute() for file in (recipe_file, *model_files))
-        options = options_on_node(options)
+        options |= {name: Path(options[name]).name for name in ("conf", "model") if options.get(name) is not None}
     shipment = Shipment(environment, code_archive(), _module_file(str(job.name)), sent)
     words = arguments_of(parameters, options)
     command = spark_submit_command(spark.program, target, shipment, f"histospark {job.name}", words)
@@ -127,12 +127,10 @@ def files_of_model(recipe: Recipe, model: Path) -> tuple[Path, ...]:
     return (model, card_path(model), *forms.openvino, *forms.onnx)
 
 
-def options_on_node(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a job whose driver runs on a node: files that were sent by their name alone, folders absolute."""
-    moved = {name: Path(options[name]).name for name in ("conf", "model") if options.get(name) is not None}
-    for name in ("slides", "out"):
-        moved[name] = options[name] if "://" in options[name] else str(Path(options[name]).absolute())
-    return {**options, **moved}
+def whole_paths(options: dict[str, Any]) -> dict[str, str]:
+    """Slides and output by their whole path: workers, and a driver on a node, start in other folders."""
+    given = {name: str(options[name]) for name in ("slides", "out")}
+    return {name: path if "://" in path else str(Path(path).absolute()) for name, path in given.items()}
 
 
 def arguments_of(parameters: Sequence[click.Parameter], options: dict[str, Any]) -> list[str]:

@@ -13,8 +13,8 @@ from inference.engines.task_gpu import RESOURCE
 from preprocessing.recipe import Recipe
 
 _LIBRARIES: Final[dict[EngineName, str]] = {"openvino": "openvino", "onnx": "onnxruntime", "keras": "keras"}
-# The first two draw and evaluate, which no executor does; the last would report the use of OpenVINO.
-_NEVER: Final = ("scikit-learn", "matplotlib", "openvino-telemetry")
+# One evaluates, which none of these jobs does; the other would report the use of OpenVINO.
+_NEVER: Final = ("scikit-learn", "openvino-telemetry")
 
 
 def engines_of(recipe: Recipe, model_files: Sequence[Path], target: Target) -> frozenset[EngineName]:

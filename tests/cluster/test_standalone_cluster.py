@@ -46,12 +46,14 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return archive
 
 
-def test_spark_submit_with_py_files_writes_the_same_table_as_a_local_run(
+def test_spark_submit_with_py_files_writes_the_table_and_ends_with_the_code_of_a_local_run(
     cluster: StandaloneCluster, foreign_python: Path, code: Path, histospark: Command, drawn: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     shutil.copy(ROOT / "preprocessing" / "job.py", tmp_path / "job.py")  # the job alone, none of its rooms beside it
-    arguments = ["--conf", "conf/demo.yaml", "--slides", str(drawn)]
+    slides = Path(shutil.copytree(drawn, tmp_path / "slides"))
+    (slides / "broken.svs").write_bytes(b"no slide")
+    arguments = ["--conf", "conf/demo.yaml", "--slides", str(slides)]
     environment = {**os.environ, "PYSPARK_PYTHON": str(foreign_python), "PYSPARK_DRIVER_PYTHON": str(foreign_python)}
     environment.pop("PYTHONPATH", None)
     submitted = subprocess.run(
@@ -62,29 +64,9 @@ def test_spark_submit_with_py_files_writes_the_same_table_as_a_local_run(
         ],
         capture_output=True, text=True, check=False, cwd=tmp_path, env=environment,
     )  # fmt: skip
-    assert submitted.returncode == 0, submitted.stderr[-3000:]
+    assert submitted.returncode == 3, submitted.stdout + submitted.stderr[-3000:]
     assert "3 slides done" in submitted.stdout
-    assert histospark("tile", *arguments, "--out", tmp_path / "local-out").returncode == 0
+    assert "failed  broken: SlideOpenError" in submitted.stdout + submitted.stderr
+    assert histospark("tile", *arguments, "--out", tmp_path / "local-out").returncode == 3
     assert len(digests(tmp_path / "local-out")) >= 6
     assert digests(tmp_path / "cluster-out") == digests(tmp_path / "local-out")
-
-
-def test_exit_code_of_a_submitted_job_reaches_the_caller(
-    cluster: StandaloneCluster, foreign_python: Path, code: Path, drawn: Path, tmp_path: Path
-) -> None:
-    slides = tmp_path / "slides"
-    slides.mkdir()
-    shutil.copy(drawn / "normal_01.tif", slides)
-    (slides / "broken.svs").write_bytes(b"no slide")
-    environment = {**os.environ, "PYSPARK_PYTHON": str(foreign_python)}
-    submitted = subprocess.run(
-        [
-            SPARK_HOME / "bin" / "spark-submit", "--master", cluster.master, "--py-files", code,
-            "--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.executor.memory=1g",
-            ROOT / "preprocessing" / "job.py", "--conf", ROOT / "conf" / "demo.yaml",
-            "--slides", slides, "--out", tmp_path / "out",
-        ],
-        capture_output=True, text=True, check=False, cwd=tmp_path, env=environment,
-    )  # fmt: skip
-    assert submitted.returncode == 3, submitted.stderr[-3000:]
-    assert "failed  broken: SlideOpenError" in submitted.stdout + submitted.stderr
