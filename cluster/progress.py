@@ -15,9 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from cluster.stage_names import Stage
+
 _LOG_EVERY: Final = 30.0  # seconds between two lines in a log
 _MOST_OF_A_WAVE: Final = 0.99  # a running wave is never shown as finished: Spark may not have told its next stage yet
-_WIDE: Final = 110  # columns of a terminal that has room for the tasks of the wave, too
+_WIDE: Final = 110  # columns of a terminal that has room for the tasks of the wave, too,
+_WIDEST: Final = 160  # and for the step that they are of
 
 log = logging.getLogger("histospark")
 
@@ -54,6 +57,7 @@ class Progress:
         self._start = self._last_slide = self._last_line = clock()
         self._tasks = (0, 0)
         self._running = 0  # patches of the running wave
+        self._step = ""
         self._tasks_per_slide = 0.0
         self._in_wave = min(wave, slides)
         console = console or Console(file=sys.stderr)
@@ -69,7 +73,7 @@ class Progress:
         """Note one more finished slide and its patches."""
         if self._tasks[1]:
             self._tasks_per_slide = self._tasks[1] / max(self._in_wave, 1)
-        self._tasks, self._running = (0, 0), 0
+        self._tasks, self._running, self._step = (0, 0), 0, ""
         self.done += 1
         self.patches += patches
         self._in_wave = min(self.wave, self.slides - self.done)
@@ -85,6 +89,13 @@ class Progress:
         """
         self._tasks, self._running = (finished, total), patches
         self._show()
+
+    def began(self, stage: Stage) -> None:
+        """Note what the running wave is at (a listener of `cluster.stage_names`)."""
+        self._step = stage.name
+
+    def ended(self, stage: Stage, seconds: float) -> None:
+        """The next step follows at once, or the end of the wave."""
 
     def close(self) -> None:
         """End the bar, or log how it went."""
@@ -108,7 +119,8 @@ class Progress:
 
     def _show(self) -> None:
         if self._bar:
-            tasks = self._of_wave() if self._bar.console.width >= _WIDE else ""
+            width = self._bar.console.width
+            tasks = self._of_wave(width >= _WIDEST) if width >= _WIDE else ""
             told = f"{self._counts()}, {self._left()}{tasks}"
             self._bar.update(self._bar.task_ids[0], completed=self._work(), told=told)
             self._bar.refresh()
@@ -127,9 +139,10 @@ class Progress:
         left = self.seconds_left()
         return "time left not known yet" if left is None else f"{duration(left)} left"
 
-    def _of_wave(self) -> str:
+    def _of_wave(self, with_step: bool = True) -> str:
         finished, total = self._tasks
-        return f", {finished:,} of {total:,} tasks of this wave" if total else ""
+        step = f" ({self._step})" if with_step and self._step else ""
+        return f", {finished:,} of {total:,} tasks of this wave{step}" if total else ""
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
+from cluster.stage_names import counted, stage
 from cluster.worker import make_tasks_quick
 from inference.predict import predict
 from preprocessing.inventory import SlideEntry
@@ -51,7 +52,8 @@ def infer_wave(
         engine.used(spec)
     judged = [_judged(plan, totals.get(plan.entry.slide_id, Totals())) for plan in plans]
     finish = partial(_finished, recipe=recipe, model_id=model_id, engine=spec.label, staging=table.staging)
-    finished = spark.sparkContext.parallelize(judged, len(judged)).map(finish).collect()
+    with stage(spark, f"heatmaps of {counted(len(judged), 'slides')}"):
+        finished = spark.sparkContext.parallelize(judged, len(judged)).map(finish).collect()
     for outcome in finished:
         if outcome.status == "done":
             table.publish(f"slide_id={outcome.entry.slide_id}", outcome.entry.slide_id)

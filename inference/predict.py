@@ -14,6 +14,7 @@ from pyspark import Accumulator
 from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
+from cluster.stage_names import counted, stage
 from cluster.storage import Store
 from inference.batches import full_batches
 from inference.engines.base import Engine, Images
@@ -70,7 +71,8 @@ def predict(
     """
     written = patch_counter(spark)
     predict_run = partial(_predict_run, recipe=recipe, spec=spec, model_id=model_id, staging=staging, written=written)
-    return over_runs(spark, units, predict_run)
+    with stage(spark, f"judge {counted(len(units), 'units')} of {counted(len(units.plans), 'slides')}"):
+        return over_runs(spark, units, predict_run)
 
 
 def _predict_run(

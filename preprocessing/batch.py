@@ -16,11 +16,15 @@ from pyspark.sql import SparkSession
 from cluster.errors import ExitCode, JobError, UsageError
 from cluster.lock import confirm_lock, output_lock
 from cluster.progress import Progress, watch_tasks
+from cluster.stage_names import told_of_stages
 from preprocessing import ledger
 from preprocessing.errors import LostPatchesError, WindowLargerThanSlideError, WorkerLostError
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome
 from preprocessing.publish import SlideTable
+from preprocessing.published_files import staged_sizes
+from preprocessing.run_metrics import RunMeter, metered
+from preprocessing.schema import slide_folder
 from preprocessing.shard_file import output_error
 
 log = logging.getLogger("histospark")
@@ -95,7 +99,7 @@ class Batch:
             do_wave: does a wave and returns one outcome a slide, its good slides published.
 
         Returns:
-            What was done; the ledger has a row for every slide of this run.
+            What was done; the ledger has a row for every slide of this run, and `metrics/` its figures.
 
         Raises:
             UsageError: another job works on the output, or the window is larger than every slide.
@@ -103,10 +107,14 @@ class Batch:
         """
         store = self.table.store
         application = f"histospark {self.job} ({self.spark.sparkContext.applicationId})"
-        with output_lock(store, self.table.run, application), _told_as_job_error(store.uri):
+        with (
+            output_lock(store, self.table.run, application),
+            _told_as_job_error(store.uri),
+            metered(self.spark, self.job, store, self.table.run) as meter,
+        ):
             self.before()
             try:
-                summary, too_small = self._run(entries, do_wave)
+                summary, too_small = self._run(entries, do_wave, meter)
             finally:
                 self.table.close()
             self.after()
@@ -114,7 +122,9 @@ class Batch:
             raise UsageError(f"{too_small[0].entry.slide_id}: {too_small[0].error}")
         return summary
 
-    def _run(self, entries: Sequence[SlideEntry], do_wave: DoWave) -> tuple[BatchSummary, list[Outcome]]:
+    def _run(
+        self, entries: Sequence[SlideEntry], do_wave: DoWave, meter: RunMeter
+    ) -> tuple[BatchSummary, list[Outcome]]:
         """All waves; the summary, and the slides that are smaller than a window."""
         ledger.tidy(self.table.store)
         known = ledger.latest(self.table.store, self.job)
@@ -122,12 +132,14 @@ class Batch:
         todo = ledger.pending(entries, last, self.recipe_id)
         self._note_lost(known, last, {entry.slide_id for entry in todo})
         summary, too_small = BatchSummary(skipped=len(entries) - len(todo)), []
+        meter.skipped = summary.skipped
         progress = Progress(self.job, len(todo), self.wave)
         try:
             for start in range(0, len(todo), self.wave):
-                with watch_tasks(self.spark, progress.tasks):
+                with watch_tasks(self.spark, progress.tasks), told_of_stages(progress):
                     outcomes = self._attempt(todo[start : start + self.wave], do_wave)
                 self._commit(outcomes, known)
+                meter.slides(outcomes, sum(map(self._bytes_of, outcomes)))
                 for outcome in outcomes:
                     summary.add(outcome)
                     progress.slide_done(outcome.patches)
@@ -145,6 +157,13 @@ class Batch:
         confirm_lock(self.table.store, self.table.run)
         ledger.append(self.table.store, self.job, outcomes, self.recipe_id, known)
         self.table.settle()
+
+    def _bytes_of(self, outcome: Outcome) -> int:
+        """What a finished slide takes in the table."""
+        entry, name = outcome.entry, self.table.name
+        places = (f"{name}/{slide_folder(entry.split, entry.slide_id)}", f"{name}/slide_id={entry.slide_id}")
+        sizes = (sum(staged_sizes(self.table.store, place).values()) for place in places)
+        return next(filter(None, sizes), 0) if outcome.status == "done" else 0
 
     def _note_lost(self, known: pd.DataFrame, last: pd.DataFrame, todo: set[str]) -> None:
         """The ledger does not go on promising the slides that a dead job has cost and that are not to be done now."""

@@ -12,6 +12,7 @@ from pyspark import Accumulator
 from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
+from cluster.stage_names import counted, stage
 from preprocessing.candidates import kept_candidates, positives_of
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
@@ -29,6 +30,7 @@ def extract(
     limits: Mapping[str, int],
     recipe: Recipe,
     staging: str,
+    patches: int | None = None,
 ) -> list[UnitReport]:
     """Cut, encode and write the chosen candidates of some units of work.
 
@@ -39,6 +41,7 @@ def extract(
         limits: by slide_id, the lowest patch_id of the normals that were not drawn; all are taken of a slide without.
         recipe: what to cut.
         staging: URI; `split=S/slide_id=I/label=L/*.parquet` appear below it.
+        patches: how many it will be, for the name of the step; None where nobody counted them.
 
     Returns:
         A report of each. Memory of a worker: a block at every scale, 40 bytes a candidate of a unit, and the encoded
@@ -46,7 +49,9 @@ def extract(
     """
     written = patch_counter(spark)
     extract_unit = partial(_extract_unit, limits=dict(limits), recipe=recipe, staging=staging, written=written)
-    return over_units(spark, units, extract_unit, numbers)
+    what = "patches" if patches is None else counted(patches, "patches")
+    with stage(spark, f"extract {what} in {counted(len(numbers), 'units')}"):
+        return over_units(spark, units, extract_unit, numbers)
 
 
 def _extract_unit(

@@ -11,6 +11,7 @@ from pyspark import Accumulator
 from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
+from cluster.stage_names import counted, stage
 from preprocessing.candidates import Candidates, candidate_table, joined
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
@@ -36,7 +37,9 @@ def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, stag
         A report of each unit. Memory of a worker: about 16 bytes a pixel of a block, a block at every scale, and the
         encoded patches of one unit.
     """
-    return over_units(spark, units, partial(_tile_unit, recipe=recipe, staging=staging, written=patch_counter(spark)))
+    tile_unit = partial(_tile_unit, recipe=recipe, staging=staging, written=patch_counter(spark))
+    with stage(spark, f"tile {counted(len(units), 'units')} of {counted(len(units.plans), 'slides')}"):
+        return over_units(spark, units, tile_unit)
 
 
 def _tile_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str, written: Accumulator[int]) -> UnitReport:

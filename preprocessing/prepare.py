@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
+from cluster.stage_names import counted, stage
 from cluster.storage import Store
 from cluster.worker import make_tasks_quick
 from preprocessing.crops import copies_tiles
@@ -52,7 +53,8 @@ def prepare(
         The plans of the usable slides, and the failures with their reason. Memory of a worker: one thumbnail.
     """
     look = partial(_look, recipe=recipe, staging=staging)
-    looked = spark.sparkContext.parallelize(entries, len(entries)).map(look).collect()
+    with stage(spark, f"prepare {counted(len(entries), 'slides')}"):
+        looked = spark.sparkContext.parallelize(entries, len(entries)).map(look).collect()
     good = [result for result in looked if isinstance(result, SlidePlan)]
     bad = [result for result in looked if isinstance(result, Outcome)]
     return good, bad

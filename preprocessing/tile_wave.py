@@ -65,7 +65,8 @@ def _drawn(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) 
     limits = {slide_id: drawn.limit for slide_id, drawn in draws.items() if drawn.limit is not None}
     drawn_well = {slide_id for slide_id, drawn in draws.items() if drawn.failure is None}
     numbers = [number for number, report in enumerate(reports) if report.rows and report.slide_id in drawn_well]
-    written = totals_by_slide(extract(spark, units, numbers, limits, recipe, staging))
+    patches = sum(surveyed[slide_id].positives + draws[slide_id].normals for slide_id in drawn_well)
+    written = totals_by_slide(extract(spark, units, numbers, limits, recipe, staging, patches))
     return [_drawn_outcome(plan, surveyed, draws, written) for plan in units.plans]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
+from cluster.stage_names import counted, stage
 from cluster.worker import make_tasks_quick
 from inference.batches import full_batches
 from inference.engines.base import Engine, Images
@@ -85,7 +86,9 @@ def probe_bfloat16(
         some = plans[start : start + _SLIDES]
         each = -(-(WINDOWS - found.windows) // len(some))
         look = partial(_probe_slide, recipe=recipe, spec=spec, staging=staging, most=each)
-        for of_slide in spark.sparkContext.parallelize(some, len(some)).map(look).collect():
+        with stage(spark, f"probe bfloat16 on {counted(len(some), 'slides')}"):
+            probes = spark.sparkContext.parallelize(some, len(some)).map(look).collect()
+        for of_slide in probes:
             found += of_slide
         if found.windows >= WINDOWS or not found.computes:
             break

@@ -14,11 +14,11 @@ def predictions_of(out: Path, slide_id: str) -> pd.DataFrame:
 
 
 def contents(out: Path) -> dict[str, str]:
-    """Hash of every file of an output except the ledger's, by its path."""
+    """Hash of every file of an output except the ledger's and the figures of runs, by its path."""
     files = [path for path in sorted(out.rglob("*")) if path.is_file()]
     names = {str(path.relative_to(out)): path for path in files}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in names.items()
-        if not name.startswith("slides/")
+        if not name.startswith(("slides/", "metrics/"))
     }

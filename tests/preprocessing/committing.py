@@ -20,6 +20,7 @@ from preprocessing.batch import Batch, DoWave
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome
 from preprocessing.publish import SlideTable
+from preprocessing.run_metrics import METRICS
 from preprocessing.schema import label_folder, slide_folder
 from preprocessing.shard_file import write_shard
 
@@ -67,8 +68,9 @@ def run_and_die(out: str, recipe_id: str, effect: int, split: str = "train") -> 
 
 
 def visible(out: Path) -> dict[str, str]:
-    """Hash of every file but those of the ledger, whose names are drawn; hidden ones included."""
-    files = (path for path in out.rglob("*") if path.is_file() and path.parent.name != ledger.FOLDER)
+    """Hash of every file but those of the ledger and of runs, whose names are drawn; hidden ones included."""
+    drawn = (ledger.FOLDER, METRICS)
+    files = (path for path in out.rglob("*") if path.is_file() and path.parent.name not in drawn)
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
 
 
@@ -108,6 +110,7 @@ class _NoSpark:
     """Stands where Spark tells its name and its progress."""
 
     applicationId = "no Spark"  # noqa: N815
+    master = version = "none"
     _jsc = SimpleNamespace(sc=lambda: SimpleNamespace(isStopped=bool))
 
     def accumulator(self, value: int) -> SimpleNamespace:
