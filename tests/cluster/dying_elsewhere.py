@@ -39,14 +39,19 @@ def run_and_die(out: str, recipe_id: str, change: int, split: str, environment: 
 
 
 def _count_requests(count: Callable[[], None]) -> None:
-    call = S3FileSystem._call_s3
+    asked, called = S3FileSystem._call_s3, S3FileSystem.call_s3
 
     async def counted(self: Any, method: str, *arguments: Any, **settings: Any) -> Any:
         if method in _CHANGES:
             count()
-        return await call(self, method, *arguments, **settings)
+        return await asked(self, method, *arguments, **settings)
 
-    S3FileSystem._call_s3 = counted
+    def counted_of_files(self: Any, method: str, *arguments: Any, **settings: Any) -> Any:
+        if method in _CHANGES:
+            count()
+        return called(self, method, *arguments, **settings)
+
+    S3FileSystem._call_s3, S3FileSystem.call_s3 = counted, counted_of_files
 
 
 def _counted(method: Any, count: Callable[[], None], writing: Callable[[], None] | None = None) -> Any:
