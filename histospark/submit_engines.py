@@ -13,6 +13,7 @@ from inference.engines.task_gpu import RESOURCE
 from preprocessing.recipe import Recipe
 
 _LIBRARIES: Final[dict[EngineName, str]] = {"openvino": "openvino", "onnx": "onnxruntime", "keras": "keras"}
+_STORES: Final = {"hdfs": "hdfs-native", "s3": "s3fs"}  # extra: its driver; slides, manifests and tables may lie there
 # One evaluates, which none of these jobs does; the other would report the use of OpenVINO.
 _NEVER: Final = ("scikit-learn", "openvino-telemetry")
 
@@ -54,6 +55,7 @@ def environment_for(engines: Collection[EngineName]) -> list[Distribution]:
         UsageError: something of it is not installed.
     """
     roots, without = [DISTRIBUTION], list(_NEVER)
+    roots += [f"{DISTRIBUTION}[{extra}]" for extra, driver in _STORES.items() if _is_installed(driver)]
     if engines:
         roots.append(f"{DISTRIBUTION}[infer]")
         without += [library for name, library in _LIBRARIES.items() if name not in engines]
