@@ -94,14 +94,27 @@ def append(store: Store, job: Job, outcomes: Sequence[Outcome], recipe_id: str, 
         job: which job tried.
         outcomes: one a slide.
         recipe_id: of this run.
-        last: from `latest`, to number the attempts.
+        last: from `latest` and so sorted by slide_id, to number the attempts.
     """
-    attempts = dict(zip(last["slide_id"], last["attempt"], strict=True))
+    attempts = _attempts_of([outcome.entry.slide_id for outcome in outcomes], last)
     now = datetime.now(UTC)
     rows = [
-        _row(job, outcome, recipe_id, int(attempts.get(outcome.entry.slide_id, 0)) + 1, now) for outcome in outcomes
+        _row(job, outcome, recipe_id, attempt + 1, now) for outcome, attempt in zip(outcomes, attempts, strict=True)
     ]
     write_rows(store, pa.Table.from_pylist(rows, SCHEMA))
+
+
+def _attempts_of(slide_ids: Sequence[str], last: pd.DataFrame) -> list[int]:
+    """How often some slides were tried; 0 for those that `last` lacks.
+
+    Searched for, not indexed: a wave must not cost more the more slides are known.
+    """
+    known, attempts = last["slide_id"].array, last["attempt"].array
+    places = last["slide_id"].searchsorted(slide_ids)
+    return [
+        int(attempts[place]) if place < len(known) and known[place] == slide_id else 0
+        for slide_id, place in zip(slide_ids, places, strict=True)
+    ]
 
 
 def _row(job: Job, outcome: Outcome, recipe_id: str, attempt: int, now: datetime) -> dict[str, Any]:

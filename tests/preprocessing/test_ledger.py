@@ -64,6 +64,44 @@ def write(store: Store, name: str, table: pa.Table) -> None:
     pq.write_table(table, store.path("slides", name))
 
 
+def attempts_written(store: Store) -> dict[str, int]:
+    return {row["slide_id"]: row["attempt"] for row in pq.read_table(files(store)[-1]).to_pylist()}
+
+
+def test_attempts_are_counted_for_each_slide(store: Store) -> None:
+    for names in ("b", "bd", "abcde"):
+        outcomes = [Outcome(entry(name), "done", FACTS) for name in reversed(names)]
+        ledger.append(store, "tile", outcomes, "r", ledger.latest(store, "tile"))
+    assert attempts_written(store) == {"a": 1, "b": 3, "c": 1, "d": 2, "e": 1}
+
+
+def test_a_wave_costs_the_same_however_many_slides_are_known(store: Store) -> None:
+    looked_at: list[str] = []
+
+    class Watched(str):
+        def __lt__(self, other: str) -> bool:
+            looked_at.append(self)
+            return str.__lt__(self, other)
+
+        def __gt__(self, other: str) -> bool:
+            looked_at.append(self)
+            return str.__gt__(self, other)
+
+        def __eq__(self, other: object) -> bool:
+            looked_at.append(self)
+            return str.__eq__(self, other)
+
+        def __hash__(self) -> int:
+            looked_at.append(self)
+            return str.__hash__(self)
+
+    names = pd.Series([Watched(f"{number:05d}") for number in range(2**14)], dtype=object)
+    last = pd.DataFrame({"slide_id": names, "attempt": np.arange(2**14)})
+    ledger.append(store, "tile", [Outcome(entry(f"{number:05d}"), "done", FACTS) for number in (7, 9000)], "r", last)
+    assert attempts_written(store) == {"00007": 8, "09000": 9001}
+    assert 0 < len(looked_at) < 100  # twice 14 steps of a search
+
+
 def test_row_tells_how_the_slide_was_read(store: Store) -> None:
     failed = ledger.failed_by(entry("bad"), ValueError("no\nmore"))
     last = pd.DataFrame({"slide_id": ["good"], "attempt": [2]})
