@@ -32,6 +32,7 @@ from preprocessing.inventory import inventory
 from preprocessing.job import run_tiling
 from preprocessing.ledger_schema import SCHEMA
 from preprocessing.recipe import Recipe
+from preprocessing.run_metrics import RunMetrics, StepMetrics
 from preprocessing.schema import patch_schema
 from tests.conftest import ROOT
 from tests.docs.hive_session import ANSWER
@@ -298,6 +299,15 @@ def lesions_get_the_score_of_their_slide(session: Session, out: Path) -> None:
     assert out.exists()
 
 
+@check("metrics")
+def time_of_all_runs_is_summed_by_step(session: Session, out: Path) -> None:
+    (file,) = (out / "metrics").iterdir()
+    run = RunMetrics.model_validate_json(file.read_text())
+    spent = session.names["spent"]
+    assert spent["seconds"].to_dict() == {("tile", step.step): step.seconds for step in run.steps}
+    assert spent.loc[("tile", "survey"), "task_seconds"] > 0
+
+
 def test_every_block_of_the_page_is_checked_here() -> None:
     fenced = re.findall(r"^```\w+$", PAGE, re.M)
     assert len(fenced) == len(EXAMPLES)
@@ -370,6 +380,16 @@ def test_page_says_null_exactly_where_a_column_may_be(small: Recipe) -> None:
     lines = PAGE.partition("## Patches")[2].partition("### Read it")[0].splitlines()
     never = {line.split("`")[1] for line in lines if line.startswith("| `") and line.split("|")[4].strip() == "never"}
     assert never - {"split", "slide_id"} == {field.name for field in patch_schema(small) if not field.nullable}
+
+
+def test_page_lists_every_figure_of_a_run_and_of_its_steps() -> None:
+    for model, heading in ((RunMetrics, "## Figures of a run"), (StepMetrics, "A step, over all waves")):
+        lines = PAGE.partition(heading)[2].partition("| key |")[2].partition("\n\n")[0].splitlines()[2:]
+        cells = [[cell.strip() for cell in line.split("|")[1:5]] for line in lines]
+        keys = [(key, null) for names, _, _, null in cells for key in re.findall(r"`(\w+)`", names)]
+        assert [key for key, _ in keys] == list(model.model_fields)
+        may = {name for name, field in model.model_fields.items() if "None" in str(field.annotation)}
+        assert {key for key, null in keys if null != "never"} == may
 
 
 def test_lesions_have_the_columns_of_the_page(out: Path) -> None:
