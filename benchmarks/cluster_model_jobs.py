@@ -43,7 +43,7 @@ class Costs:
         window: for each window of tissue that is found (inference: judged).
         patch: for each patch that is cut and written.
         prepare: of a slide: opening it, its proof, its thumbnail.
-        assemble: of a slide in inference.
+        assemble: of a slide in inference, for each million places of its grid, tissue or not.
         task: what every task takes besides.
         dispatch: of the driver for each task; no two at a time.
         publish: of the driver for each slide: into place, and its mark.
@@ -174,7 +174,8 @@ def _steps(slides: Sequence[Slide], recipe: Recipe, kind: Kind, costs: Costs, sl
     if kind == "infer":
         runs = sorted(cut_runs([len(work) for work in works], slots), key=lambda run: -len(run[1]))
         yield [sum(works[slide][unit].judged for unit in units) for slide, units in runs]
-        yield [costs.assemble] * len(slides)
+        places = [slide.width * slide.height / recipe.tiling.stride**2 for slide in slides]
+        yield [count / 1e6 * costs.assemble for count in places]
     elif kind == "one pass":
         yield [unit.judged + unit.written for work in works for unit in work]
     else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -110,7 +111,7 @@ def _attempts_of(slide_ids: Sequence[str], last: pd.DataFrame) -> list[int]:
     Searched for, not indexed: a wave must not cost more the more slides are known.
     """
     known, attempts = last["slide_id"].array, last["attempt"].array
-    places = last["slide_id"].searchsorted(slide_ids)
+    places = last["slide_id"].searchsorted(np.array(slide_ids, dtype=object))
     return [
         int(attempts[place]) if place < len(known) and known[place] == slide_id else 0
         for slide_id, place in zip(slide_ids, places, strict=True)
