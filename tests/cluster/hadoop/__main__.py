@@ -23,7 +23,9 @@ def main() -> None:
             with Hadoop(Path(folder), wanted.nodes, wanted.cores, wanted.memory) as servers:
                 for name, value in servers.environment.items():
                     print(f"export {name}={value}")
-                print(f"# {servers.uri} and {servers.web} are up after {time.monotonic() - started:.0f} s; Ctrl-C ends it")
+                print(
+                    f"# {servers.uri} and {servers.web} are up after {time.monotonic() - started:.0f} s; Ctrl-C ends it"
+                )
                 print(f"# logs: {folder}", flush=True)
                 signal.pause()
         except KeyboardInterrupt:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -93,7 +92,7 @@ class Hadoop:
     def add_node(self) -> Daemon:
         """Start one more node manager; `wait_for_nodes` says when it has joined."""
         number = len(self.nodes)
-        place = self.folder / f"node-{number}"
+        place = self.node_folder(number)
         settings = {
             "yarn.nodemanager.local-dirs": place / "local",
             "yarn.nodemanager.log-dirs": place / "logs",
@@ -103,6 +102,10 @@ class Hadoop:
         arguments = [word for key, value in settings.items() for word in ("-D", f"{key}={value}")]
         self.nodes.append(self._start(f"node-manager-{number}", _NODE_MANAGER, *arguments))
         return self.nodes[-1]
+
+    def node_folder(self, number: int) -> Path:
+        """Where a node keeps its containers' files, below `local` and `logs`."""
+        return self.folder / f"node-{number}"
 
     def wait_for_nodes(self, count: int) -> None:
         """Until that many node managers are active by the resource manager's word."""

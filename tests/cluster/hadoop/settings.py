@@ -48,6 +48,7 @@ def write_settings(folder: Path, ports: Ports, data: Path) -> None:
         "rootLogger.appenderRef.out.ref = out\n"
         "appender.out.type = Console\n"
         "appender.out.name = out\n"
+        "appender.out.target = SYSTEM_ERR\n"
         "appender.out.layout.type = PatternLayout\n"
         "appender.out.layout.pattern = %d{HH:mm:ss.SSS} %p %c{1}: %m%n%ex\n"
     )
@@ -89,7 +90,7 @@ def _yarn(ports: Ports) -> Mapping[str, str]:
         "yarn.resourcemanager.connect.retry-interval.ms": "500",
         "yarn.resourcemanager.connect.max-wait.ms": "60000",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "250",
-        "yarn.nm.liveness-monitor.expiry-interval-ms": "15000",
+        "yarn.nm.liveness-monitor.expiry-interval-ms": "10000",
         "yarn.scheduler.minimum-allocation-mb": "128",
         "yarn.scheduler.include-port-in-node-name": "true",  # several nodes on one machine
         "yarn.resourcemanager.scheduler.monitor.enable": "true",
@@ -101,9 +102,12 @@ def _yarn(ports: Ports) -> Mapping[str, str]:
         "yarn.nodemanager.address": f"{HOST}:0",
         "yarn.nodemanager.localizer.address": f"{HOST}:0",
         "yarn.nodemanager.webapp.address": f"{HOST}:0",
-        # Resident memory is what containers get killed for; virtual memory says nothing about a JVM of today.
+        # By default the node leaves containers to the system's own limits, which only root can set up. Without those it
+        # looks itself, as most clusters do. Resident memory is what
+        # containers get killed for; virtual memory says nothing about a JVM of today.
         "yarn.nodemanager.pmem-check-enabled": "true",
         "yarn.nodemanager.vmem-check-enabled": "false",
+        "yarn.nodemanager.resource.memory.enforced": "false",
         "yarn.nodemanager.container-monitor.interval-ms": "500",
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "100",
         "yarn.log-aggregation-enable": "true",

@@ -1,0 +1,1 @@
+"""What tests submit to YARN."""
