@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 
 SECRET = "an9ILw-only-of-this-test"
 SETTINGS = ROOT / "conf" / "spark" / "standalone.conf"
+LIGHT_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 OF_DAEMONS = ("spark.authenticate ", "spark.network.crypto.enabled ", "spark.io.encryption.enabled ")
 
 
@@ -35,7 +36,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneClus
     settings = folder / "spark-defaults.conf"
     settings.touch(mode=0o600)
     settings.write_text("\n".join([*lines, f"spark.authenticate.secret {SECRET}", ""]))
-    with StandaloneCluster(folder, 1, 1, "1g", environment={"SPARK_CONF_DIR": str(folder)}) as running:
+    environment = {"SPARK_CONF_DIR": str(folder), "SPARK_DAEMON_JAVA_OPTS": LIGHT_JAVA}
+    with StandaloneCluster(folder, 1, 1, "1g", environment=environment) as running:
         yield running
 
 
@@ -43,8 +45,9 @@ def submitting(cluster: StandaloneCluster, settings: Path | None, *arguments: ob
     """A process of spark-submit that goes on; what it says comes on its one output."""
     files = () if settings is None else ("--properties-file", settings)
     fewer = ("--conf", "spark.executor.cores=1", "--conf", "spark.executor.memory=512m")
+    light = ("--driver-java-options", LIGHT_JAVA, "--conf", f"spark.executor.extraJavaOptions={LIGHT_JAVA}")
     words = [
-        SPARK_HOME / "bin" / "spark-submit", "--master", cluster.master, *files, *fewer,
+        SPARK_HOME / "bin" / "spark-submit", "--master", cluster.master, *files, *fewer, *light,
         "--conf", f"spark.eventLog.dir=file://{cluster.folder}", "--conf", "spark.driver.host=127.0.0.1",
         ROOT / "preprocessing" / "job.py", "--conf", ROOT / "conf" / "demo.yaml", *arguments,
     ]  # fmt: skip

@@ -102,6 +102,7 @@ def test_job_runs_with_the_local_settings_and_its_steps_have_names_in_the_event_
             SPARK_HOME / "bin" / "spark-submit", "--properties-file", ROOT / "conf" / "spark" / "local.conf",
             "--conf", f"spark.eventLog.dir=file://{events}", "--conf", "spark.eventLog.compress=false",
             "--conf", "spark.executor.heartbeatInterval=500ms",  # a look at the memory comes with each
+            "--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
             ROOT / "preprocessing" / "job.py", "--conf", ROOT / "conf" / "demo.yaml",
             "--slides", slides, "--out", out, "--wave", "1",
         ],
