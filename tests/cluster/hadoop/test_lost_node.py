@@ -8,7 +8,7 @@ from tests.cluster.hadoop.submitting import SMALL, application, containers, ende
 from tests.conftest import ROOT, Command
 from tests.tables import digests
 
-SETTINGS = SMALL | {"spark.executor.instances": "2", "spark.executor.memory": "2g"}  # two do not fit on one node
+SETTINGS = {**SMALL, "spark.executor.instances": "2", "spark.executor.memory": "2g"}  # two do not fit on one node
 RECIPE = ("--conf", ROOT / "conf" / "demo.yaml", "--set", "tiling.block=128", "--set", "tiling.stride=24")
 
 
