@@ -141,7 +141,7 @@ def _told(found: Prediction, alone: float, cores: int) -> str:
     shares = ", ".join(f"{what} {seconds / found.seconds:.0%}" for what, seconds in parts.items())
     return (
         f"{found.seconds / 3600:.3f} h; {speed_up:,.0f} times one core, {speed_up / cores:.0%}; {shares}; "
-        f"longest task {found.longest:.0f} s"
+        f"longest task {found.longest:.1f} s; tasks handed out in {found.dispatched:.0f} s"
     )
 
 

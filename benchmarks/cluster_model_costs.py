@@ -76,13 +76,18 @@ def measure(cache: Path, conf: Path, settings: Sequence[str]) -> Costs:
         many = _run(spark, recipe, tiny, work, _MANY)
         kinds = [recipe] if recipe.tiling.sampling.keeps_all else [recipe, every]
         big = [_run(spark, kind, [slide], work, 1) for kind in kinds for slide in _big(slides)]
+    fixed = float(np.median([_besides(ran) for ran in big]))  # a job of one wave of one slide
+    a_slide = max(0.0, (_besides(many) - fixed) / (_MANY - 1))
     wave = max(0.0, (waves.seconds - once.seconds) / (_TINY - 1))
-    a_slide = (many.seconds - once.seconds) / (_MANY - _TINY)
-    job = max(0.0, once.seconds - wave - _TINY * a_slide)
-    steps = 2 if recipe.tiling.sampling.keeps_all else 4
-    rest = [ran.seconds - job - wave - sum(ran.worked) - publish - steps * task for ran in big]
-    area, window, patch = _solved(big)
-    return Costs(area, window, patch, max(0.0, float(np.median(rest))), task, dispatch, publish, wave, job)
+    tasks = 2 if recipe.tiling.sampling.keeps_all else 4  # of a slide that is one unit
+    prepare = max(0.0, a_slide - tasks * task - publish)
+    area, window, patch = _solved(big, glass_is_read=not recipe.tiling.tissue.needs_thumbnail)
+    return Costs(area, window, patch, prepare, task, dispatch, publish, wave, max(0.0, fixed - wave - a_slide))
+
+
+def _besides(ran: _Ran) -> float:
+    """Seconds of a run that no unit of work took."""
+    return ran.seconds - sum(ran.worked)
 
 
 def _big(slides: Slides) -> list[Path]:
@@ -115,8 +120,11 @@ def _finer(recipe: Recipe) -> float:
     return ((recipe.tiling.scales[0].mpp or 0.25) / 0.25) ** 2
 
 
-def _solved(runs: Sequence[_Ran]) -> tuple[float, float, float]:
-    """Seconds for a million pixels, a window and a patch that explain best what the slides took; none is below 0."""
+def _solved(runs: Sequence[_Ran], *, glass_is_read: bool) -> tuple[float, float, float]:
+    """Seconds for a million pixels, a window and a patch that explain best what the slides took; none is below 0.
+
+    Where tissue is judged on the thumbnail, glass costs nothing.
+    """
     rows = [
         (area, found, kept, seconds)
         for run in runs
@@ -124,7 +132,8 @@ def _solved(runs: Sequence[_Ran]) -> tuple[float, float, float]:
     ]
     table = np.array(rows, dtype=float)
     scale = np.maximum(table[:, :3].max(axis=0), 1.0)
-    solution, _ = nnls(table[:, :3] / scale, table[:, 3])
+    counted = (1.0, 1.0, 1.0) if glass_is_read else (0.0, 0.0, 1.0)
+    solution, _ = nnls(table[:, :3] / scale * counted, table[:, 3])
     area, window, patch = (solution / scale).tolist()
     return area, window, patch
 

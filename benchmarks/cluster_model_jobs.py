@@ -82,15 +82,17 @@ class Prediction:
 
     Attributes:
         busy: all work of all tasks, shared out evenly over the slots.
-        idle: slots without a task, waiting at a barrier for the last one of a step.
+        idle: slots without a task: the driver has not handed one out yet, or the last ones of a step are waited for.
         driver: nothing runs but the driver.
         longest: the longest task.
+        dispatched: the driver's share of `idle` and `busy`, handing out tasks.
     """
 
     busy: float
     idle: float
     driver: float
     longest: float
+    dispatched: float
 
     @property
     def seconds(self) -> float:
@@ -141,7 +143,7 @@ def simulate(
         cluster: where it runs.
         wave: slides worked on together.
     """
-    busy = idle = longest = 0.0
+    busy = idle = longest = dispatched = 0.0
     driver = costs.job
     for start in range(0, len(slides), wave):
         together = slides[start : start + wave]
@@ -152,9 +154,10 @@ def simulate(
                 continue
             even = sum(slowed) / cluster.slots
             busy += even
+            dispatched += len(slowed) * costs.dispatch
             idle += makespan(slowed, cluster.slots, costs.dispatch) - even
             longest = max(longest, *slowed)
-    return Prediction(busy, idle, driver, longest)
+    return Prediction(busy, idle, driver, longest, dispatched)
 
 
 def best_wave(
