@@ -1,6 +1,7 @@
 """Figures of one run of a job: what it did, how long each of its steps took, and how much passed through it."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,13 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 from pyspark.sql import SparkSession
 
+from cluster.local_copies import CopyError, remote_state
 from cluster.stage_figures import StageFigures, await_figures, peak_python_bytes, stage_figures
 from cluster.stage_names import Stage, told_of_stages
-from cluster.storage import Store, split_name
+from cluster.storage import Store
+from preprocessing.errors import SlideOpenError
 from preprocessing.ledger import Job, Outcome
+from preprocessing.readers.staged import is_elsewhere, local_path
 from preprocessing.shard_file import output_error
 
 METRICS: Final = "metrics"
@@ -63,11 +67,12 @@ class RunMetrics(_Told):
         done, empty, failed: slides of this run.
         skipped: slides that were done before.
         patches, positives: rows of this run, as in the ledger.
-        source_bytes: size of the files of the slides that opened; what the recipe does not ask for was not read.
+        source_bytes: size of the files of the slides that opened; what the recipe does not ask for was not read. Where
+            the driver may not look at a file it counts as 0.
         written_bytes: of the finished slides, as they lie in the table.
         steps: in the order in which they began.
-        peak_python_bytes: most resident memory of the Python processes of an executor together; null where
-            `spark.executor.processTreeMetrics.enabled` is off.
+        peak_python_bytes: most resident memory of the Python processes of an executor together, as seen at its
+            heartbeats; null where `spark.executor.processTreeMetrics.enabled` is off.
     """
 
     histospark: str | None
@@ -235,10 +240,11 @@ def _rounded(seconds: float) -> float:
 
 
 def _size(path: str) -> int:
-    """Bytes of a slide's own file; 0 where it went away, or its store does not say."""
-    folder, name = split_name(path)
+    """Bytes of a slide's own file; 0 where it went away, or the driver may not look."""
     try:
-        store = Store(folder)
-        return int(store.fs.info(store.path(name))["size"] or 0)
-    except OSError:
+        if is_elsewhere(path):
+            state = remote_state(path)
+            return 0 if state is None else state[0]
+        return os.path.getsize(local_path(path))
+    except (OSError, CopyError, SlideOpenError):
         return 0
