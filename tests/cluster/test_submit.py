@@ -16,7 +16,8 @@ from cluster.errors import UsageError
 from cluster.python_version import cause_in
 from cluster.spark_home import SparkSubmit, find_spark_submit
 from cluster.submit import Shipment, Target, own_settings, spark_submit_command
-from cluster.submitted import ClusterRun, output_lines, run_here, run_on_cluster
+from cluster.submitted import ClusterRun, run_here, run_on_cluster
+from cluster.yarn_logs import output_lines
 from histospark.submit import arguments_of, ours_or_given, submit, whole_paths
 from histospark.submit_engines import engines_of
 from inference.engines.base import EngineName
@@ -256,7 +257,7 @@ def test_exit_code_of_a_driver_on_yarn_is_read_from_its_diagnostics(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], said: str, code: int, expected: int
 ) -> None:
     made = program(tmp_path, f"echo '{said}' >&2; exit {code}")
-    assert run_on_cluster([str(made)], SparkSubmit(made, None)) == expected
+    assert run_on_cluster([str(made)], SparkSubmit(made, None), logs_of=lambda _: None) == expected
     shown = capfd.readouterr().err
     assert said in shown
     assert ("yarn logs -applicationId application_17_0001" in shown) == ("application_17" in said)
@@ -268,16 +269,16 @@ def test_application_is_known_once_yarn_took_it() -> None:
     assert (run.application, run.status) == ("application_1700000000000_0042", None)
 
 
-def test_output_of_a_job_is_shown_without_spark_s_own_log() -> None:
+def test_one_log_of_a_driver_is_told_from_the_other() -> None:
     kept = (
         "Container: container_1_0001_01_000001 on host_8041\nLogAggregationType: AGGREGATED\n=======\n"
         "LogType:stderr\nLogLastModifiedTime:Sat Nov 21\nLogLength:300\nLogContents:\n"
-        "26/11/21 10:00:00 INFO ApplicationMaster: Registered signal handlers\n"
         "failed  broken: SlideOpenError: no slide\n"
-        "26/11/21 10:00:01 ERROR ApplicationMaster: User application exited with status 3\n"
-        "3 slides done, 1 failed\n\nEnd of LogType:stderr\n***********************\n\n"
+        "\nEnd of LogType:stderr\n***********************\n\n"
+        "LogType:stdout\nLogLength:30\nLogContents:\n3 slides done, 1 failed\nEnd of LogType:stdout\n****\n"
     )
-    assert list(output_lines(kept)) == ["failed  broken: SlideOpenError: no slide", "3 slides done, 1 failed", ""]
+    assert list(output_lines(kept, "stderr")) == ["failed  broken: SlideOpenError: no slide", ""]
+    assert list(output_lines(kept, "stdout")) == ["3 slides done, 1 failed"]
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["spark-4.0", "spark-3.5"])
