@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from cluster.errors import JobError
 from cluster.java import ensure_java
 from cluster.python_version import refuse_other_python
 
@@ -30,6 +32,7 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
 
     Raises:
         UsageError: the executors have another Python than this one.
+        JobError: Spark does not start.
     """
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     builder = SparkSession.builder.appName(f"histospark {name}")
@@ -51,9 +54,20 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
             # Nobody watches the UI of a local run, and its workers are on this machine.
             builder = builder.config("spark.ui.enabled", "false").config("spark.driver.bindAddress", "127.0.0.1")
             builder = builder.config("spark.driver.host", "127.0.0.1")
-    spark = builder.getOrCreate()
+    try:
+        spark = builder.getOrCreate()
+    except Py4JJavaError as error:
+        raise JobError(f"Spark did not start: {_cause(error)} (docs/cluster.md knows some causes)") from error
     try:
         refuse_other_python(spark)
         yield spark
     finally:
         spark.stop()
+
+
+def _cause(error: Py4JJavaError) -> str:
+    """What Java says at the bottom of it, in one line."""
+    cause = error.java_exception
+    while cause.getCause() is not None:
+        cause = cause.getCause()
+    return " ".join(str(cause.getMessage() or cause.toString()).split())

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 from pyspark.sql import SparkSession
 
 from cluster.local_copies import CopyError, remote_state
+from cluster.our_version import our_version
 from cluster.stage_figures import StageFigures, await_figures, peak_python_bytes, stage_figures
 from cluster.stage_names import Stage, told_of_stages
 from cluster.storage import Store
@@ -169,7 +169,7 @@ class RunMeter:
         self._read()
         application, master, spark = self._known
         return RunMetrics(
-            histospark=_our_version(),
+            histospark=our_version(),
             job=self._job,
             run=self._run,
             application_id=application,
@@ -226,13 +226,6 @@ def _told(name: str, step: _Step) -> StepMetrics:
         tasks=None if figures is None else figures.tasks,
         failed_tasks=None if figures is None else figures.failed_tasks,
     )
-
-
-def _our_version() -> str | None:
-    try:
-        return version("histospark")
-    except PackageNotFoundError:
-        return None
 
 
 def _rounded(seconds: float) -> float:

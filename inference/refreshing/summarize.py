@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Final, Literal
 
 import pandas as pd
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster.errors import ExitCode
+from cluster.our_version import our_version
 from cluster.storage import Store
 from inference.refreshing.attempts import Attempt, attempts_since, ledger_rows, still_failing
 from inference.refreshing.run_summary import FailedSlide, RunSummary, ScoredSlide, WaitingSlide
@@ -98,7 +98,7 @@ def summarize(facts: RunFacts, entries: Sequence[SlideEntry], end: RunEnd) -> Ru
     seconds = (end.ended - facts.started).total_seconds()
     windows = sum(attempt.rows for attempt in ours)
     return RunSummary(
-        histospark=version("histospark"),
+        histospark=our_version() or "unknown",
         kind=facts.kind,
         command=without_secrets(facts.command),
         slides=without_secrets(facts.source),
