@@ -30,7 +30,7 @@ test: lint  ## lint and the complete test suite, the demo included
 
 bench: install  ## ratios against peers and limits, measured in pairs
 	for part in tiling_speed copy_speed camelyon16_speed memory scale core_speed \
-	    stream_speed step_time stream_memory infer_speed heatmap_memory lab_speed rerun; do \
+	    stream_speed step_time stream_memory infer_speed heatmap_memory lab_speed rerun cluster_model; do \
 	  $(BIN)/python -m benchmarks.$$part || exit 1; done
 
 lock: install  ## resolve the lock files anew from setup.py
