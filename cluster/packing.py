@@ -7,6 +7,7 @@ venv-pack 0.2.0 would pack a whole environment, TensorFlow included, and link to
 have under the same path.
 """
 
+import csv
 import hashlib
 import io
 import logging
@@ -80,20 +81,21 @@ def _library_files(distributions: Iterable[Distribution]) -> Iterator[Placed]:
 
 def _files_of(distribution: Distribution) -> Iterator[Placed]:
     """What a distribution has in its folder of packages, by its own list; programs and test suites stay here."""
-    if distribution.files is None:
+    record = distribution.read_text("RECORD")  # `files` leaves out what is missing, where a backport of it is loaded
+    if record is None:
         raise UsageError(
             f"{distribution.name} was installed without a list of its files, so it cannot be packed: install "
             "histospark by pip into an environment of its own"
         )
-    for listed in sorted(distribution.files):
+    for listed in sorted(PurePosixPath(row[0]) for row in csv.reader(record.splitlines()) if row):
         if ".." in listed.parts or "tests" in listed.parts or listed.suffix == ".pyc":
             continue
-        source = Path(str(distribution.locate_file(listed)))
+        source = Path(str(distribution.locate_file(str(listed))))
         if not source.is_file():
             raise UsageError(
                 f"{distribution.name} {distribution.version} lacks its file {listed}: pip install --force-reinstall it"
             )
-        folder = PurePosixPath(listed).parent
+        folder = listed.parent
         for file in with_compiled(source):
             yield file, folder / file.relative_to(source.parent)
 

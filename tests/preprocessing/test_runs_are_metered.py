@@ -24,7 +24,8 @@ from tests.tables import ledger_of
 
 
 def runs_of(out: Path) -> list[RunMetrics]:
-    return [RunMetrics.model_validate_json(path.read_text()) for path in sorted((out / METRICS).iterdir())]
+    runs = [RunMetrics.model_validate_json(path.read_text()) for path in (out / METRICS).iterdir()]
+    return sorted(runs, key=lambda run: run.started)
 
 
 def steps_of(run: RunMetrics) -> dict[str, StepMetrics]:
