@@ -167,7 +167,7 @@ def _run_of(job: Job, engine: str) -> Callable[[], Run]:
 @click.command()
 @common_options
 @click.option("--rounds", default=3, show_default=True, help="Counted runs of every way.")
-@click.option("--stride", default=20, show_default=True, help="Step of the windows, scale-0 pixels.")
+@click.option("--stride", default=10, show_default=True, help="Step of the windows, scale-0 pixels.")
 def main(cache: Path, rounds: int, stride: int) -> None:
     """Print windows per second, the ratio, and how far the engines agree."""
     work = cache / "work" / "infer"

@@ -80,14 +80,3 @@ def stage(spark: SparkSession, name: str) -> Iterator[None]:
                 context.setLocalProperty(key, value)  # type: ignore[arg-type]  # None takes it away
         for listener in tuple(_listening):
             listener.ended(this, seconds)
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, for names: `1 slide`, `1,234 patches`.
-
-    Args:
-        number: how many.
-        noun: in the plural of those that only add an s, or es after ch.
-    """
-    single = noun.removesuffix("es") if noun.endswith("ches") else noun.removesuffix("s")
-    return f"{number:,} {single if number == 1 else noun}"

@@ -52,8 +52,3 @@ def table(
 def indented(part: RenderableType, columns: int = 2) -> Padding:
     """Moved to the right, also where it is wrapped."""
     return Padding(part, (0, 0, 0, columns), expand=False)
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with what it counts: `1 slide`, `1,200 slides`; for nouns that take an s."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

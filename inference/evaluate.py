@@ -10,7 +10,7 @@ import numpy as np
 
 from cluster.errors import ExitCode, UsageError
 from cluster.storage import Store
-from cluster.terminal import counted
+from cluster.words import counted
 from inference.judged_lesions import JudgedSlide, judged_lesions, lesions_of
 from inference.judged_windows import JudgedWindows, judged_windows
 from inference.lesion_findings import TRUE_LESIONS, LesionEvaluation, evaluate_lesions, lesions_csv, with_lesions

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.terminal import counted
+from cluster.words import counted
 from inference.camelyon16 import JudgedDetections
 from training.intervals import (
     COVERAGE,

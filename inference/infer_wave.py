@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from cluster.stage_names import counted, stage
+from cluster.stage_names import stage
+from cluster.words import counted
 from cluster.worker import make_tasks_quick
 from inference.predict import predict
 from preprocessing.inventory import SlideEntry
@@ -52,7 +53,7 @@ def infer_wave(
         engine.used(spec)
     judged = [_judged(plan, totals.get(plan.entry.slide_id, Totals())) for plan in plans]
     finish = partial(_finished, recipe=recipe, model_id=model_id, engine=spec.label, staging=table.staging)
-    with stage(spark, f"heatmaps of {counted(len(judged), 'slides')}"):
+    with stage(spark, f"heatmaps of {counted(len(judged), 'slide')}"):
         finished = spark.sparkContext.parallelize(judged, len(judged)).map(finish).collect()
     for outcome in finished:
         if outcome.status == "done":

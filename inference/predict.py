@@ -14,8 +14,9 @@ from pyspark import Accumulator
 from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
-from cluster.stage_names import counted, stage
+from cluster.stage_names import stage
 from cluster.storage import Store
+from cluster.words import counted
 from inference.batches import full_batches
 from inference.engines.base import Engine, Images
 from inference.engines.choice import EngineSpec, engine
@@ -71,7 +72,7 @@ def predict(
     """
     written = patch_counter(spark)
     predict_run = partial(_predict_run, recipe=recipe, spec=spec, model_id=model_id, staging=staging, written=written)
-    with stage(spark, f"judge {counted(len(units), 'units')} of {counted(len(units.plans), 'slides')}"):
+    with stage(spark, f"judge {counted(len(units), 'unit')} of {counted(len(units.plans), 'slide')}"):
         return over_runs(spark, units, predict_run)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from cluster.terminal import counted
+from cluster.words import counted
 from training.intervals import (
     FEWEST,
     Interval,

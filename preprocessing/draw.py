@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from cluster.stage_names import counted, stage
+from cluster.stage_names import stage
+from cluster.words import counted
 from cluster.worker import make_tasks_quick
 from preprocessing.candidates import kept_candidates, positives_of
 from preprocessing.inventory import SlideEntry
@@ -75,7 +76,7 @@ def draw(spark: SparkSession, found: Sequence[Found], sampling: Sampling, stagin
     draws = {slide_id: Draw(normals) for slide_id, normals in wanted.items()}
     todo = [(slide, wanted[slide.entry.slide_id]) for slide in found if wanted[slide.entry.slide_id] < slide.normals]
     if todo:
-        with stage(spark, f"draw normals of {counted(len(todo), 'slides')}"):
+        with stage(spark, f"draw normals of {counted(len(todo), 'slide')}"):
             drawn = spark.sparkContext.parallelize(todo, len(todo)).map(partial(_draw, staging=staging)).collect()
         draws |= drawn
     return draws

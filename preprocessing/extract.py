@@ -12,7 +12,8 @@ from pyspark import Accumulator
 from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
-from cluster.stage_names import counted, stage
+from cluster.stage_names import stage
+from cluster.words import counted
 from preprocessing.candidates import kept_candidates, positives_of
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
@@ -49,8 +50,8 @@ def extract(
     """
     written = patch_counter(spark)
     extract_unit = partial(_extract_unit, limits=dict(limits), recipe=recipe, staging=staging, written=written)
-    what = "patches" if patches is None else counted(patches, "patches")
-    with stage(spark, f"extract {what} in {counted(len(numbers), 'units')}"):
+    what = "patches" if patches is None else counted(patches, "patch")
+    with stage(spark, f"extract {what} in {counted(len(numbers), 'unit')}"):
         return over_units(spark, units, extract_unit, numbers)
 
 

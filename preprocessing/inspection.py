@@ -11,7 +11,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cluster.errors import ExitCode
-from cluster.terminal import counted, indented, show, table, terminal
+from cluster.terminal import indented, show, table, terminal
+from cluster.words import counted
 from preprocessing.inventory import inventory
 from preprocessing.slide_check import Inspection, inspect_slide
 from preprocessing.tiling_settings import Tiling

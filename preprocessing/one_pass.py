@@ -11,7 +11,8 @@ from pyspark import Accumulator
 from pyspark.sql import SparkSession
 
 from cluster.progress import patch_counter
-from cluster.stage_names import counted, stage
+from cluster.stage_names import stage
+from cluster.words import counted
 from preprocessing.candidates import Candidates, candidate_table, joined
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
@@ -38,7 +39,7 @@ def tile_in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, stag
         encoded patches of one unit.
     """
     tile_unit = partial(_tile_unit, recipe=recipe, staging=staging, written=patch_counter(spark))
-    with stage(spark, f"tile {counted(len(units), 'units')} of {counted(len(units.plans), 'slides')}"):
+    with stage(spark, f"tile {counted(len(units), 'unit')} of {counted(len(units.plans), 'slide')}"):
         return over_units(spark, units, tile_unit)
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from cluster.stage_names import counted, stage
+from cluster.stage_names import stage
 from cluster.storage import Store
+from cluster.words import counted
 from cluster.worker import make_tasks_quick
 from preprocessing.crops import copies_tiles
 from preprocessing.errors import SlideTooLargeError, WindowLargerThanSlideError
@@ -53,7 +54,7 @@ def prepare(
         The plans of the usable slides, and the failures with their reason. Memory of a worker: one thumbnail.
     """
     look = partial(_look, recipe=recipe, staging=staging)
-    with stage(spark, f"prepare {counted(len(entries), 'slides')}"):
+    with stage(spark, f"prepare {counted(len(entries), 'slide')}"):
         looked = spark.sparkContext.parallelize(entries, len(entries)).map(look).collect()
     good = [result for result in looked if isinstance(result, SlidePlan)]
     bad = [result for result in looked if isinstance(result, Outcome)]

@@ -13,7 +13,8 @@ from rich.text import Text
 from cluster.errors import ExitCode, UsageError
 from cluster.progress import duration
 from cluster.storage import Store
-from cluster.terminal import counted, indented, show, table, terminal
+from cluster.terminal import indented, show, table, terminal
+from cluster.words import counted
 from preprocessing import ledger
 from preprocessing.split_summary import COLUMNS, summarize_splits
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from cluster.stage_names import counted, stage
+from cluster.stage_names import stage
+from cluster.words import counted
 from preprocessing.candidates import Candidates, candidate_table, joined, keep_candidates, positives_of
 from preprocessing.grid import Block, Grid
 from preprocessing.isolation import isolated
@@ -88,7 +89,7 @@ def survey(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) 
         A report of each unit, with the number of candidates. Memory of a worker: about 16 bytes a pixel of a block, and
         40 bytes a candidate of a unit.
     """
-    name = f"survey {counted(len(units), 'units')} of {counted(len(units.plans), 'slides')}"
+    name = f"survey {counted(len(units), 'unit')} of {counted(len(units.plans), 'slide')}"
     with stage(spark, name):
         return over_units(spark, units, partial(_survey_unit, recipe=recipe, staging=staging))
 

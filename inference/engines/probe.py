@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
-from cluster.stage_names import counted, stage
+from cluster.stage_names import stage
+from cluster.words import counted
 from cluster.worker import make_tasks_quick
 from inference.batches import full_batches
 from inference.engines.base import Engine, Images
@@ -86,7 +87,7 @@ def probe_bfloat16(
         some = plans[start : start + _SLIDES]
         each = -(-(WINDOWS - found.windows) // len(some))
         look = partial(_probe_slide, recipe=recipe, spec=spec, staging=staging, most=each)
-        with stage(spark, f"probe bfloat16 on {counted(len(some), 'slides')}"):
+        with stage(spark, f"probe bfloat16 on {counted(len(some), 'slide')}"):
             probes = spark.sparkContext.parallelize(some, len(some)).map(look).collect()
         for of_slide in probes:
             found += of_slide

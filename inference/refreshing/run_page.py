@@ -14,6 +14,7 @@ from urllib.parse import quote
 import jinja2
 
 from cluster.progress import duration
+from cluster.words import counted
 from inference.refreshing.run_summary import RunSummary
 
 TEMPLATE: Final = "run_page.html.j2"
@@ -59,8 +60,3 @@ def short(text: str, most: int = 60) -> str:
 def when(moment: datetime) -> str:
     """A moment, to the minute."""
     return f"{moment:%Y-%m-%d %H:%M}"
-
-
-def counted(number: int, what: str) -> str:
-    """`1 slide`, `2 slides`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

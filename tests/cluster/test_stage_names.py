@@ -9,7 +9,8 @@ from rich.console import Console
 
 from cluster.progress import Progress
 from cluster.stage_figures import await_figures, stage_figures
-from cluster.stage_names import Stage, counted, stage, told_of_stages
+from cluster.stage_names import Stage, stage, told_of_stages
+from cluster.words import counted
 
 
 class Listener:
@@ -76,5 +77,5 @@ def test_progress_says_what_the_wave_is_at(caplog: pytest.LogCaptureFixture, spa
 
 
 def test_numbers_have_the_noun_they_need() -> None:
-    assert [counted(number, "slides") for number in (0, 1, 1234)] == ["0 slides", "1 slide", "1,234 slides"]
-    assert counted(1, "patches") == "1 patch"
+    assert [counted(number, "slide") for number in (0, 1, 1234)] == ["0 slides", "1 slide", "1,234 slides"]
+    assert [counted(1, "patch"), counted(2, "patch")] == ["1 patch", "2 patches"]
