@@ -28,7 +28,7 @@ class MixedPrecision:
 
     def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
         """See `Engine`. Memory: two batches of patches in doubt."""
-        quick: list[NDArray[np.float32]] = []
+        quick = [np.zeros(0, np.float32)]
 
         def doubtful() -> Iterator[Images]:
             for images in batches:

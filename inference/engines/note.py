@@ -48,8 +48,8 @@ class EngineNote(BaseModel):
         engine: that computes.
         precision: of its arithmetic.
         doubt: of mixed precision, see `Agreement`.
-        windows: on which bfloat16 was compared with float32; 0 where it was not.
-        largest_difference: of a probability, over these.
+        windows: of the probe, a quarter of which were compared in bfloat16 and float32; 0 where there was none.
+        largest_difference: of a probability, over those compared.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -58,6 +58,11 @@ def test_windows_in_doubt_are_gathered_over_batches() -> None:
     assert exact.asked == [[0, 2], [3, 5], [7]]
 
 
+def test_no_windows_have_no_answers() -> None:
+    none = Told(np.zeros(0, np.float32))
+    assert MixedPrecision(none, none, 0.02, 8).predict([]).shape == (0,)
+
+
 def test_sure_windows_are_not_computed_again() -> None:
     quick, exact = Told(np.array([0.001, 0.999], np.float32)), Told(np.zeros(2, np.float32))
     MixedPrecision(quick, exact, 0.02, 8).predict(batches_of(range(2)))
