@@ -1,5 +1,7 @@
 """The servers that the tests of storage share."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cluster.hadoop.servers import Hadoop, hadoop
@@ -18,6 +20,6 @@ def hdfs(hadoop: Hadoop, monkeypatch: pytest.MonkeyPatch) -> Hadoop:
 
 
 @pytest.fixture(params=["s3", "hdfs"])
-def elsewhere(request: pytest.FixtureRequest) -> str:
-    """URI of a place on a real server."""
-    return str(request.getfixturevalue(request.param).uri)
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URI of a test's own place on a real server; the servers outlive the test."""
+    return f"{request.getfixturevalue(request.param).uri}/{tmp_path.name}"

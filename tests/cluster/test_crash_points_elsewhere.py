@@ -27,12 +27,11 @@ LABELS = ["label=0/part-00000.parquet", "label=1/part-00000.parquet"]
 @pytest.mark.parametrize(("elsewhere", "changes"), [("s3", (13, 21, 31)), ("hdfs", (34,))], indirect=["elsewhere"])
 def test_another_recipe_and_split_over_a_finished_table(elsewhere: str, changes: Sequence[int], tmp_path: Path) -> None:
     """The way on, and the way back: the ledger says done by a, while the crash may have left the rows of b."""
-    place = f"{elsewhere}/{tmp_path.name}"
     environment = {name: value for name, value in os.environ.items() if name.startswith(CLIENT)}
     runs = (("a", "train"), ("b", "test"))
     expected = {recipe: undisturbed(tmp_path / recipe, recipe, split) for recipe, split in runs}
     for turn, change in enumerate(changes):
-        out = Store(f"{place}/{turn}")
+        out = Store(f"{elsewhere}/{turn}")
         run_job(out.uri, "a")
         process = PROCESSES.Process(target=run_and_die, args=(out.uri, "b", change, "test", environment))
         process.start()

@@ -65,7 +65,7 @@ def test_table_that_was_copied_to_s3_is_read_and_gone_on_with(s3: S3Server, tmp_
 
 def test_training_reads_every_row_from_elsewhere(elsewhere: str, tmp_path: Path) -> None:
     written = write_table(tmp_path / "local", tiny_recipe())
-    store = stored(tmp_path / "local", Store(f"{elsewhere}/{tmp_path.name}"))
+    store = stored(tmp_path / "local", Store(elsewhere))
     there, here = open_table(store.uri), open_table(str(tmp_path / "local"))
     assert (there.recipe_json, there.images) == (here.recipe_json, here.images)
     ids = set()
@@ -77,7 +77,7 @@ def test_training_reads_every_row_from_elsewhere(elsewhere: str, tmp_path: Path)
 
 
 def test_first_weights_come_from_elsewhere(elsewhere: str, tmp_path: Path) -> None:
-    store = Store(f"{elsewhere}/{tmp_path.name}")
+    store = Store(elsewhere)
     store.write_bytes(b"weights", "mine.weights.h5")
     with local_weights(f"{store.uri}/mine.weights.h5", ImageNetFile("", "", "")) as path:
         assert path is not None

@@ -17,7 +17,7 @@ def test_slides_and_table_on_hdfs_and_the_driver_on_a_node(
     hdfs: Hadoop, histospark: Command, drawn: Path, tmp_path: Path
 ) -> None:
     some = shutil.copytree(drawn, tmp_path / "some", ignore=shutil.ignore_patterns("tumor_02*"))
-    slides, out = stored(some, Store(f"{hdfs.uri}/drawn")), Store(f"{hdfs.uri}/tiled")
+    slides, out = stored(some, Store(f"{hdfs.uri}/submitted/slides")), Store(f"{hdfs.uri}/submitted/out")
     (tmp_path / "some" / "broken.svs").write_bytes(b"no slide")
     slides.write_bytes(b"no slide", "broken.svs")
     settings = [word for key, value in SMALL.items() for word in ("--spark-conf", f"{key}={value}")]
