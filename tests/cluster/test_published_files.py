@@ -76,7 +76,7 @@ def test_training_reads_every_row_from_elsewhere(elsewhere: str, tmp_path: Path)
     assert ids == written.ids["train"]
 
 
-def test_first_weights_come_from_elsewhere(elsewhere: str, tmp_path: Path) -> None:
+def test_first_weights_come_from_elsewhere(elsewhere: str) -> None:
     store = Store(elsewhere)
     store.write_bytes(b"weights", "mine.weights.h5")
     with local_weights(f"{store.uri}/mine.weights.h5", ImageNetFile("", "", "")) as path:
