@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.daemon import Daemon
+
 VERSION = "v1.8.0"
 BUCKET = "slides"
 OFFLINE = re.compile(
@@ -55,11 +57,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         port = probe.getsockname()[1]
     key, secret = f"K{secrets.token_hex(9).upper()}", secrets.token_urlsafe(30)
     about = ["--sidecar", str(folder / "about")]  # not every disk of a test machine keeps extended attributes
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [str(program), "--port", f"127.0.0.1:{port}", "posix", *about, str(folder / "data")],
-            env={**os.environ, "ROOT_ACCESS_KEY": key, "ROOT_SECRET_KEY": secret}, stdout=log, stderr=log, cwd=folder,
-        )  # fmt: skip
+    command = [str(program), "--port", f"127.0.0.1:{port}", "posix", *about, str(folder / "data")]
+    account = {"ROOT_ACCESS_KEY": key, "ROOT_SECRET_KEY": secret}
+    server = Daemon("s3-server", command, folder / "server.log", os.environ | account)
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url, server)
@@ -69,8 +69,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         }  # fmt: skip
         yield S3Server(f"s3://{BUCKET}", folder / "data" / BUCKET, environment)
     finally:
-        server.terminate()
-        server.wait()
+        server.power_off()
 
 
 @pytest.fixture
@@ -104,9 +103,9 @@ def _program() -> Path:
     return program
 
 
-def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
+def _wait_for(url: str, server: Daemon) -> None:
     deadline = time.monotonic() + 120
-    while server.poll() is None and time.monotonic() < deadline:
+    while server.is_alive() and time.monotonic() < deadline:
         try:
             urllib.request.urlopen(url).close()
         except urllib.error.HTTPError:
@@ -115,4 +114,4 @@ def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.05)
             continue
         return
-    raise RuntimeError(f"the S3 server at {url} did not start")
+    raise RuntimeError(f"the S3 server at {url} did not start: {server.log.read_text()[-3000:]}")

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import pytest
 
 from cluster.java import ensure_java
-from tests.cluster.hadoop.daemon import Daemon
+from tests.cluster.daemon import Daemon
 from tests.cluster.hadoop.jars import NoWayThereError, server_jars
 from tests.cluster.hadoop.settings import HOST, Ports, write_settings
 from tests.cluster.standalone import free_port

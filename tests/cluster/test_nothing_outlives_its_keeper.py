@@ -2,13 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from tests.cluster.hadoop.daemon import Daemon
+from tests.cluster.daemon import Daemon
+from tests.cluster.s3_server import S3Server
 from tests.conftest import ROOT
 
 # A child in a session of its own, as YARN starts containers, whose own parent ends at once.
@@ -51,7 +54,7 @@ def test_killed_server_leaves_its_children_until_the_power_goes(tmp_path: Path) 
 
 def test_killed_pytest_takes_all_along(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib, signal, sys; from tests.cluster.hadoop.daemon import Daemon; "
+        "import os, pathlib, signal, sys; from tests.cluster.daemon import Daemon; "
         "Daemon('shell', ['sh', '-c', sys.argv[1]], pathlib.Path(sys.argv[2]) / 'log', os.environ); signal.pause()"
     )
     owner = subprocess.Popen([sys.executable, "-c", code, RUNAWAY, tmp_path], cwd=ROOT)
@@ -59,3 +62,27 @@ def test_killed_pytest_takes_all_along(tmp_path: Path) -> None:
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     when(lambda: not runs(child))
+
+
+def test_s3_server_ends_with_the_pytest_that_was_killed(s3_server: S3Server, tmp_path: Path) -> None:
+    """The one of this test is left alone; that of another pytest, killed in the midst of its test, goes."""
+    (tmp_path / "test_waits.py").write_text(
+        "import pathlib, signal\n\ndef test_waits(s3_server):\n"
+        "    url = s3_server.environment['AWS_ENDPOINT_URL']\n"
+        "    pathlib.Path(__file__).with_name('url').write_text(url + '\\n')\n    signal.pause()\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "tests.cluster.s3_server", f"--basetemp={tmp_path / 'its'}"]
+    owner = subprocess.Popen([*command, tmp_path / "test_waits.py"], cwd=ROOT, stdout=subprocess.DEVNULL)
+    note = tmp_path / "url"
+    when(lambda: (note.exists() and note.read_text().endswith("\n")) or owner.poll() is not None)
+    url = note.read_text().strip()
+    assert listens(url)
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    when(lambda: not listens(url))
+    assert listens(s3_server.environment["AWS_ENDPOINT_URL"])
+
+
+def listens(url: str) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((urlsplit(url).hostname, urlsplit(url).port)) == 0
