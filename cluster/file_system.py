@@ -41,6 +41,8 @@ class FileSystem(ABC):
     def new_file(self, path: str, temporary: str) -> AbstractContextManager[Any]:
         """A file for Arrow to write, which gets its name at the end of the block, or never where that raises.
 
+        It tells by `tell` how much was written.
+
         Args:
             path: in place of what is there.
             temporary: its name until then, where files show while they are written; its folder must be there.

@@ -18,6 +18,24 @@ for _scheme, _driver in (("hdfs", "MendedHdfs"), ("viewfs", "MendedViewfs")):
     register_implementation(_scheme, f"cluster.hdfs_driver.{_driver}", clobber=True, errtxt="hdfs-native is missing")
 
 
+class _Counting:
+    """A file being written that can tell how far it is, as those of the driver cannot."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._written = file, 0
+
+    def write(self, data: Any) -> int:
+        count = int(self._file.write(data))
+        self._written += count
+        return count
+
+    def tell(self) -> int:
+        return self._written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class Hdfs(FileSystem):
     """Renames at once, and keeps what was closed."""
 
@@ -46,7 +64,7 @@ class Hdfs(FileSystem):
         """See `FileSystem`."""
         try:
             with self.fs.open(temporary, "wb") as file:
-                yield file
+                yield _Counting(file)
             self.move(temporary, path)
         except RuntimeError as error:  # of the driver, whose files know no other
             self.remove(temporary)

@@ -89,12 +89,12 @@ def _predict_run(
     with isolated(slide_id, f"predict from {shards.start}", staging) as alive, plan.opened() as slide:
         tissue = plan.judge(recipe, staging)
         for shard, judged in judge_run(plan, shards, slide, recipe, lambda: engine(spec), tissue, alive):
-            rows = positives = 0
+            rows = positives = size = 0
             if judged is not None:
                 rows, positives = len(judged.origins), int((judged.probability >= recipe.inference.threshold).sum())
-                _write(judged, plan, shard, model_id, staging)
+                size = _write(judged, plan, shard, model_id, staging)
                 written.add(rows)
-            yield UnitReport(slide_id, shard, rows, positives, time.monotonic() - started)
+            yield UnitReport(slide_id, shard, rows, positives, time.monotonic() - started, size)
             started = time.monotonic()
 
 
@@ -113,12 +113,12 @@ class Judged:
     tissue_fraction: NDArray[np.float32]
 
 
-def _write(judged: Judged, plan: SlidePlan, shard: int, model_id: str, staging: str) -> None:
+def _write(judged: Judged, plan: SlidePlan, shard: int, model_id: str, staging: str) -> int:
     xy = to_level_0(judged.origins, plan.scales[0].downsample)
     columns = [xy[:, 0], xy[:, 1], judged.probability, judged.tissue_fraction, [model_id] * len(xy)]
     table = pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTION_SCHEMA)
     name = f"slide_id={plan.entry.slide_id}/part-{shard:05d}.parquet"
-    write_shard([table], PREDICTION_SCHEMA, Store(staging), name)
+    return write_shard([table], PREDICTION_SCHEMA, Store(staging), name)
 
 
 def judge_run(

@@ -22,9 +22,7 @@ from preprocessing.errors import LostPatchesError, WindowLargerThanSlideError, W
 from preprocessing.inventory import SlideEntry
 from preprocessing.ledger import Outcome
 from preprocessing.publish import SlideTable
-from preprocessing.published_files import staged_sizes
 from preprocessing.run_metrics import RunMeter, metered
-from preprocessing.schema import slide_folder
 from preprocessing.shard_file import output_error
 
 log = logging.getLogger("histospark")
@@ -139,7 +137,7 @@ class Batch:
                 with watch_tasks(self.spark, progress.tasks), told_of_stages(progress):
                     outcomes = self._attempt(todo[start : start + self.wave], do_wave)
                 self._commit(outcomes, known)
-                meter.slides(outcomes, sum(map(self._bytes_of, outcomes)))
+                meter.slides(outcomes)
                 for outcome in outcomes:
                     summary.add(outcome)
                     progress.slide_done(outcome.patches)
@@ -157,13 +155,6 @@ class Batch:
         confirm_lock(self.table.store, self.table.run)
         ledger.append(self.table.store, self.job, outcomes, self.recipe_id, known)
         self.table.settle()
-
-    def _bytes_of(self, outcome: Outcome) -> int:
-        """What a finished slide takes in the table."""
-        entry, name = outcome.entry, self.table.name
-        places = (f"{name}/{slide_folder(entry.split, entry.slide_id)}", f"{name}/slide_id={entry.slide_id}")
-        sizes = (sum(staged_sizes(self.table.store, place).values()) for place in places)
-        return next(filter(None, sizes), 0) if outcome.status == "done" else 0
 
     def _note_lost(self, known: pd.DataFrame, last: pd.DataFrame, todo: set[str]) -> None:
         """The ledger does not go on promising the slides that a dead job has cost and that are not to be done now."""

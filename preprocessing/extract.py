@@ -72,9 +72,9 @@ def _extract_unit(
             alive()
             for scale, encoded in enumerate(encoded_at_scales(slide, origins[start:end], recipe.tiling, plan.stain)):
                 images[scale] += encoded
-    positives = write_unit(plan, shard, chosen, images, recipe, staging)
+    positives, size = write_unit(plan, shard, chosen, images, recipe, staging)
     written.add(len(chosen))
-    return UnitReport(slide_id, shard, len(chosen), positives, time.monotonic() - started)
+    return UnitReport(slide_id, shard, len(chosen), positives, time.monotonic() - started, size)
 
 
 def _chosen(candidates: pa.Table, limit: int | None) -> pa.Table:

@@ -155,7 +155,8 @@ def _fingerprinted(entry: SlideEntry, states: Mapping[str, FileState]) -> SlideE
         "meaning": [entry.patient_id, entry.split, entry.is_normal, entry.mpp, entry.stratum, entry.max_normals],
     }
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
-    return replace(entry, fingerprint=digest)
+    size = max(0, states[entry.path][0]) if entry.path in states else 0
+    return replace(entry, fingerprint=digest, file_bytes=size)
 
 
 def _files_of(entry: SlideEntry) -> tuple[str | None, ...]:

@@ -35,6 +35,7 @@ class Outcome:
         error_type, error, trace: the cause in a word, for a person, and for a developer.
         candidates, patches, positives: counts.
         seconds: of the worker and driver, for this slide.
+        written_bytes: of its files in the table; for the figures of the run, not for the ledger.
     """
 
     entry: SlideEntry
@@ -47,6 +48,7 @@ class Outcome:
     patches: int = 0
     positives: int = 0
     seconds: float = 0.0
+    written_bytes: int = 0
 
 
 def failed_by(entry: SlideEntry, error: Exception, facts: SlideFacts | None = None) -> Outcome:

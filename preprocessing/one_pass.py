@@ -59,6 +59,6 @@ def _tile_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str, writte
     if not parts:
         return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
     table = candidate_table(joined(parts), slide_id, finest.downsample, recipe.recipe_id)
-    positives = write_unit(plan, shard, table, images, recipe, staging)
+    positives, size = write_unit(plan, shard, table, images, recipe, staging)
     written.add(len(table))
-    return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started)
+    return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started, size)

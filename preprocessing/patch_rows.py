@@ -17,7 +17,7 @@ from preprocessing.slide_plan import SlidePlan
 
 def write_unit(
     plan: SlidePlan, shard: int, chosen: pa.Table, images: Sequence[Sequence[bytes]], recipe: Recipe, staging: str
-) -> int:
+) -> tuple[int, int]:
     """Write the patches of a unit, one file a label, rows in the order of `patch_id`.
 
     That is a hash, so that a row group is not one neighborhood within the unit.
@@ -31,24 +31,31 @@ def write_unit(
         staging: URI; `split=S/slide_id=I/label=L/part-N.parquet` appear below it.
 
     Returns:
-        How many of them are positive.
+        How many of them are positive, and the bytes of the files.
     """
     order = np.argsort(chosen["patch_id"].to_numpy(), kind="stable")
-    folder = slide_folder(plan.entry.split, plan.entry.slide_id)
+    folder, size = slide_folder(plan.entry.split, plan.entry.slide_id), 0
     for label in sorted(chosen["label"].unique().to_pylist(), key=lambda label: -1 if label is None else label):
         column = chosen["label"]
         of_label = (column.is_null() if label is None else pc.equal(column, label).fill_null(False)).to_numpy()
         places = order[of_label[order]]
         name = f"{folder}/{label_folder(label)}/part-{shard:05d}.parquet"
-        groups = _row_groups(chosen, images, places, recipe)
-        write_shard(groups, patch_schema(recipe), Store(staging), name)
-    return int(positives_of(chosen).sum())
+        groups = row_groups(chosen, images, places, recipe)
+        size += write_shard(groups, patch_schema(recipe), Store(staging), name)
+    return int(positives_of(chosen).sum()), size
 
 
-def _row_groups(
+def row_groups(
     chosen: pa.Table, images: Sequence[Sequence[bytes]], places: NDArray[np.int64], recipe: Recipe
 ) -> Iterator[pa.Table]:
-    """Some of the rows, in a given order: the images of one group at a time are copied into Arrow."""
+    """Some of the rows as row groups of a shard; the images of one group at a time are copied into Arrow.
+
+    Args:
+        chosen: n rows; columns of `patch_schema`, images and recipe aside, and others, which stay out.
+        images: per scale, n encoded images.
+        places: which rows, in their final order.
+        recipe: what was cut; its id stands in every row.
+    """
     schema = patch_schema(recipe)
     for start in range(0, len(places), ROW_GROUP_SIZE):
         mine = places[start : start + ROW_GROUP_SIZE]

@@ -1,7 +1,6 @@
 """Figures of one run of a job: what it did, how long each of its steps took, and how much passed through it."""
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,14 +11,11 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 from pyspark.sql import SparkSession
 
-from cluster.local_copies import CopyError, remote_state
 from cluster.our_version import our_version
 from cluster.stage_figures import StageFigures, await_figures, peak_python_bytes, stage_figures
 from cluster.stage_names import Stage, told_of_stages
 from cluster.storage import Store
-from preprocessing.errors import SlideOpenError
 from preprocessing.ledger import Job, Outcome
-from preprocessing.readers.staged import is_elsewhere, local_path
 from preprocessing.shard_file import output_error
 
 METRICS: Final = "metrics"
@@ -67,8 +63,7 @@ class RunMetrics(_Told):
         done, empty, failed: slides of this run.
         skipped: slides that were done before.
         patches, positives: rows of this run, as in the ledger.
-        source_bytes: size of the files of the slides that opened; what the recipe does not ask for was not read. Where
-            the driver may not look at a file it counts as 0.
+        source_bytes: size of the files of the slides that opened; what the recipe does not ask for was not read.
         written_bytes: of the finished slides, as they lie in the table.
         steps: in the order in which they began.
         peak_python_bytes: most resident memory of the Python processes of an executor together, as seen at its
@@ -145,19 +140,14 @@ class RunMeter:
         self._read()
         self._unread.append(stage)
 
-    def slides(self, outcomes: Sequence[Outcome], written: int) -> None:
-        """Count slides whose outcome is in the ledger.
-
-        Args:
-            outcomes: of a wave.
-            written: bytes in the table.
-        """
+    def slides(self, outcomes: Sequence[Outcome]) -> None:
+        """Count slides whose outcome is in the ledger; asks no store, as that would be a request or two a slide."""
         for outcome in outcomes:
             self._counts[outcome.status] += 1
             self._counts["patches"] += outcome.patches
             self._counts["positives"] += outcome.positives
-            self._counts["source_bytes"] += 0 if outcome.facts is None else _size(outcome.entry.path)
-        self._counts["written_bytes"] += written
+            self._counts["source_bytes"] += 0 if outcome.facts is None else outcome.entry.file_bytes
+            self._counts["written_bytes"] += outcome.written_bytes
 
     def metrics(self, error: str | None) -> RunMetrics:
         """All that was collected until now.
@@ -230,14 +220,3 @@ def _told(name: str, step: _Step) -> StepMetrics:
 
 def _rounded(seconds: float) -> float:
     return round(seconds, 3)
-
-
-def _size(path: str) -> int:
-    """Bytes of a slide's own file; 0 where it went away, or the driver may not look."""
-    try:
-        if is_elsewhere(path):
-            state = remote_state(path)
-            return 0 if state is None else state[0]
-        return os.path.getsize(local_path(path))
-    except (OSError, CopyError, SlideOpenError):
-        return 0

@@ -28,7 +28,7 @@ class OutputError(SlideError):
     """The output cannot be written."""
 
 
-def write_shard(row_groups: Iterable[pa.Table], schema: pa.Schema, store: Store, name: str) -> None:
+def write_shard(row_groups: Iterable[pa.Table], schema: pa.Schema, store: Store, name: str) -> int:
     """Write it whole or not at all: a killed or repeated task leaves no half shard.
 
     On a local disk the shard is synced before it gets its name: a power cut leaves none that is empty. Measured cost:
@@ -39,6 +39,9 @@ def write_shard(row_groups: Iterable[pa.Table], schema: pa.Schema, store: Store,
         schema: of all of them.
         store: the staging folder.
         name: of the shard below it.
+
+    Returns:
+        Its size, bytes.
 
     Raises:
         OutputFullError: no space left.
@@ -53,9 +56,11 @@ def write_shard(row_groups: Iterable[pa.Table], schema: pa.Schema, store: Store,
         "write_statistics": others,
     }
     try:
-        with store.new_file(name, temporary) as file, pq.ParquetWriter(file, schema, **settings) as writer:
-            for group in row_groups:
-                writer.write_table(group, max(1, len(group)))
+        with store.new_file(name, temporary) as file:
+            with pq.ParquetWriter(file, schema, **settings) as writer:
+                for group in row_groups:
+                    writer.write_table(group, max(1, len(group)))
+            return int(file.tell())
     except OSError as error:
         raise output_error(error, store.uri) from error
 

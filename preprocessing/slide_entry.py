@@ -23,6 +23,7 @@ class SlideEntry:
         stratum: of the stratified draw of splits, by the manifest.
         max_normals: most normals that are kept of it; None sets no limit.
         is_tumor: known to hold tumor, by the manifest's label.
+        file_bytes: size of the slide file when it was listed; 0 where nobody looked, or it was not there.
     """
 
     slide_id: str
@@ -37,3 +38,4 @@ class SlideEntry:
     stratum: str | None = None
     max_normals: int | None = None
     is_tumor: bool = False
+    file_bytes: int = 0

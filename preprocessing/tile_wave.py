@@ -16,7 +16,7 @@ from preprocessing.recipe import Recipe
 from preprocessing.schema import slide_folder
 from preprocessing.slide_plan import SlidePlan, WaveUnits
 from preprocessing.survey import survey
-from preprocessing.unit_report import Totals, outcome_of, totals_by_slide
+from preprocessing.unit_report import Totals, by_slide, outcome_of, totals_by_slide
 
 _NO_TISSUE = "no position passes the tissue rule"
 
@@ -54,13 +54,9 @@ def _in_one_pass(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging:
 def _drawn(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) -> list[Outcome]:
     """Survey all units, draw, and extract what was drawn, from slides whose survey went well."""
     reports = survey(spark, units, recipe, staging)
-    surveyed = totals_by_slide(reports)
-    good = {slide_id for slide_id, total in surveyed.items() if total.failure is None}
-    found = [
-        Found.of(plan.entry, [report for report in reports if report.slide_id == plan.entry.slide_id])
-        for plan in units.plans
-        if plan.entry.slide_id in good
-    ]
+    surveyed, of_slide = totals_by_slide(reports), by_slide(reports)
+    entries = [plan.entry for plan in units.plans if surveyed[plan.entry.slide_id].failure is None]
+    found = [Found.of(entry, of_slide[entry.slide_id]) for entry in entries]
     draws = draw(spark, found, recipe.tiling.sampling, staging)
     limits = {slide_id: drawn.limit for slide_id, drawn in draws.items() if drawn.limit is not None}
     drawn_well = {slide_id for slide_id, drawn in draws.items() if drawn.failure is None}

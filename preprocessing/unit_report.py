@@ -33,6 +33,7 @@ class UnitReport:
         rows: found or written.
         positives: of these.
         seconds: of work.
+        written_bytes: of its files that belong into the table.
         failure: None where it went well.
     """
 
@@ -41,6 +42,7 @@ class UnitReport:
     rows: int = 0
     positives: int = 0
     seconds: float = 0.0
+    written_bytes: int = 0
     failure: Failure | None = None
 
 
@@ -52,6 +54,7 @@ class Totals:
         units: that reported, well or not.
         rows, positives: of those that went well.
         seconds: of work.
+        written_bytes: of the files for the table.
         failure: of the first unit that failed.
     """
 
@@ -59,15 +62,21 @@ class Totals:
     rows: int = 0
     positives: int = 0
     seconds: float = 0.0
+    written_bytes: int = 0
     failure: Failure | None = None
 
 
 def totals_by_slide(reports: Sequence[UnitReport]) -> dict[str, Totals]:
     """Add up the reports of a wave, by slide_id."""
+    return {slide_id: _total(mine) for slide_id, mine in by_slide(reports).items()}
+
+
+def by_slide(reports: Sequence[UnitReport]) -> dict[str, list[UnitReport]]:
+    """The reports of each slide of a wave, by slide_id, in the order of its units."""
     of_slide: dict[str, list[UnitReport]] = {}
     for report in sorted(reports, key=lambda report: report.shard):
         of_slide.setdefault(report.slide_id, []).append(report)
-    return {slide_id: _total(mine) for slide_id, mine in of_slide.items()}
+    return of_slide
 
 
 def _total(reports: Sequence[UnitReport]) -> Totals:
@@ -76,6 +85,7 @@ def _total(reports: Sequence[UnitReport]) -> Totals:
         rows=sum(report.rows for report in reports),
         positives=sum(report.positives for report in reports),
         seconds=sum(report.seconds for report in reports),
+        written_bytes=sum(report.written_bytes for report in reports),
         failure=next((report.failure for report in reports if report.failure), None),
     )
 
@@ -106,4 +116,5 @@ def outcome_of(plan: SlidePlan, totals: Totals, candidates: int, wanted: int, no
         patches=totals.rows,
         positives=totals.positives,
         seconds=totals.seconds,
+        written_bytes=totals.written_bytes,
     )

@@ -95,15 +95,16 @@ def _do_slide(entry: SlideEntry, table: SlideTable, recipe_id: str) -> Outcome:
     store, folder = Store(table.staging), slide_folder(entry.split, entry.slide_id)
     if entry.slide_id == "empty":
         return Outcome(entry, "empty")
+    size = 0
     for label in (0, 1):
         rows = pa.table({"x": [1, 2, 3], "recipe_id": [recipe_id] * 3, "slide": [entry.fingerprint] * 3})
-        write_shard([rows], rows.schema, store, f"{folder}/{label_folder(label)}/part-00000.parquet")
+        size += write_shard([rows], rows.schema, store, f"{folder}/{label_folder(label)}/part-00000.parquet")
     if entry.slide_id == "torn" and recipe_id != "a":
         return Outcome(entry, "failed", error_type="SlideReadError", error="torn")
     for companion in COMPANIONS:
         store.write_bytes(f"{entry.slide_id} {recipe_id}".encode(), companion.format(entry.slide_id))
     table.publish(folder, entry.slide_id)
-    return Outcome(entry, "done", patches=6)
+    return Outcome(entry, "done", patches=6, written_bytes=size)
 
 
 class _NoSpark:
