@@ -18,6 +18,8 @@ from cluster.submitted import run_here, run_on_cluster
 from histospark.submit_engines import engines_of, environment_for
 from inference.engines.forms import checked_forms
 from inference.job import refuse_other_geometry
+from inference.model_source import local_model
+from preprocessing.readers.staged import is_elsewhere
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
 from training.card import card_path, load_card
@@ -89,11 +91,14 @@ def _send(
     environment = packed_environment(environment_for(engines_of(recipe, model_files, target)))
 
     options |= {"conf": recipe_file, **whole_paths(options)}
-    sent: tuple[Path, ...] = ()
+    sent: dict[str, tuple[Path, ...]] = {}
     if not target.driver_is_here:
-        sent = tuple(file.absolute() for file in (recipe_file, *model_files))
-        options |= {name: Path(options[name]).name for name in ("conf", "model") if options.get(name) is not None}
-    shipment = Shipment(environment, code_archive(), _module_file(str(job.name)), sent)
+        sent["conf"] = (recipe_file,)
+        if model is not None and not is_elsewhere(model):
+            sent["model"] = model_files
+        options |= {name: of_option[0].name for name, of_option in sent.items()}
+    beside = tuple(file.absolute() for of_option in sent.values() for file in of_option)
+    shipment = Shipment(environment, code_archive(), _module_file(str(job.name)), beside)
     words = arguments_of(parameters, options)
     command = spark_submit_command(spark.program, target, shipment, f"histospark {job.name}", words)
     return (run_here if target.driver_is_here else run_on_cluster)(command, spark)
@@ -115,16 +120,21 @@ def ours_or_given(name: str, option: str) -> Path:
     return ours
 
 
-def files_of_model(recipe: Recipe, model: Path) -> tuple[Path, ...]:
+def files_of_model(recipe: Recipe, model: str) -> tuple[Path, ...]:
     """The model with its card and the forms that the recipe may use, checked as the job itself does.
+
+    Args:
+        recipe: of the job.
+        model: path or URI of the `.keras` file. Of one elsewhere the copies were needed here for the check only.
 
     Raises:
         UsageError: a part is missing, or they do not belong together or to the recipe.
     """
-    card = load_card(model)
-    refuse_other_geometry(card, recipe)
-    forms = checked_forms(recipe.inference, model, card)
-    return (model, card_path(model), *forms.openvino, *forms.onnx)
+    with local_model(model) as file:
+        card = load_card(file)
+        refuse_other_geometry(card, recipe)
+        forms = checked_forms(recipe.inference, file, card)
+        return (file, card_path(file), *forms.openvino, *forms.onnx)
 
 
 def whole_paths(options: dict[str, Any]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from cluster.storage import Store
 from inference.engines.forms import checked_forms
 from inference.engines.settled import RunEngine
 from inference.infer_wave import infer_wave
+from inference.model_source import local_model, model_option
 from inference.predict import PREDICTIONS, prediction_recipe
 from inference.refreshing.reported import reported
 from inference.run_folder import CARD, run_folder
@@ -113,21 +114,22 @@ def join_lesions(store: Store) -> None:
 
 @click.command()
 @slide_job_options
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model file, model.keras.")
+@model_option
 def infer(
-    conf: str, slides: str, model: Path, out: str, overrides: tuple[str, ...], master: str | None, wave: int
+    conf: str, slides: str, model: str, out: str, overrides: tuple[str, ...], master: str | None, wave: int
 ) -> ExitCode:
     """Run MODEL over slides: predictions, heatmaps, lesions and slide scores in OUT."""
     recipe = load_recipe(conf, overrides)
     entries = inventory(slides, recipe.tiling, recipe.seed)
-    card = load_card(model)  # wrong use is answered before Spark starts
-    refuse_other_geometry(card, recipe)
-    checked_forms(recipe.inference, model, card)
-    folder = run_folder(out, card.model_id)
-    refuse_locked(Store(folder))
-    told = reported(folder, recipe, card.model_id, inference_id(recipe, card.model_id), slides, entries)
-    with spark_session("infer", master) as spark, told:
-        summary = run_inference(spark, recipe, entries, model, out, wave)
+    with local_model(model) as file:
+        card = load_card(file)  # wrong use is answered before Spark starts
+        refuse_other_geometry(card, recipe)
+        checked_forms(recipe.inference, file, card)
+        folder = run_folder(out, card.model_id)
+        refuse_locked(Store(folder))
+        told = reported(folder, recipe, card.model_id, inference_id(recipe, card.model_id), slides, entries)
+        with spark_session("infer", master) as spark, told:
+            summary = run_inference(spark, recipe, entries, file, out, wave)
     found = f"{summary.patches} windows judged, {summary.positives} at or above {recipe.inference.threshold}"
     tell(summary, f"{found}; look at it by histospark lab --run {out}")
     return summary.exit_code

@@ -13,6 +13,9 @@ from cluster.session import spark_session
 from histospark.drawing import draw_slide
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
+from tests.cluster.stores import elsewhere, hadoop, hdfs, s3, s3_server
+
+__all__ = ["elsewhere", "hadoop", "hdfs", "s3", "s3_server"]  # one of each for all rooms
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "data"

@@ -142,10 +142,7 @@ def load_card(model: Path) -> ModelCard:
             raise UsageError(
                 f"there is no {file}: a model and its card stand side by side, as `histospark train` writes them"
             )
-    try:
-        card = ModelCard.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no model card of this HistoSpark: train again, or restore it") from error
+    card = parsed_card(path.read_bytes(), str(path))
     found = model_id(model)
     if card.model_id != found:
         raise UsageError(
@@ -153,6 +150,22 @@ def load_card(model: Path) -> ModelCard:
             "training, or train again"
         )
     return card
+
+
+def parsed_card(data: bytes, place: str) -> ModelCard:
+    """A card from its JSON.
+
+    Args:
+        data: of the file.
+        place: where it lies, for people.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return ModelCard.model_validate_json(data)
+    except ValidationError as error:
+        raise UsageError(f"{place} is no model card of this HistoSpark: train again, or restore it") from error
 
 
 def card_path(model: Path) -> Path:

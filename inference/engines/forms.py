@@ -50,7 +50,7 @@ class ModelForms:
         """OpenVINO where the model has its exported form, else Keras, which the log tells."""
         if self.openvino:
             return "openvino"
-        log.warning("%s is not beside %s: Keras computes, which is slower", _file_names("openvino"), self.model)
+        log.warning("%s is not beside %s: Keras computes, which is slower", _file_names("openvino"), self.model.name)
         return "keras"
 
 

@@ -2,13 +2,13 @@
 
 import sys
 from functools import partial
-from pathlib import Path
 
 import click
 
 from cluster.entry import run_command
 from cluster.errors import ExitCode
 from cluster.session import spark_session
+from inference.model_source import local_model, model_option
 from inference.refreshing.one_refresh import Order, SteppedAsideError, refresh_once
 from inference.refreshing.reported import command_line
 from inference.refreshing.run_summary import RunSummary
@@ -21,7 +21,7 @@ _FIRST = 100  # slides that are named on the terminal
 
 @click.command()
 @slide_job_options
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="The model file, model.keras.")
+@model_option
 @click.option(
     "--settle",
     default=60.0,
@@ -32,7 +32,7 @@ _FIRST = 100  # slides that are named on the terminal
 def refresh(
     conf: str,
     slides: str,
-    model: Path,
+    model: str,
     out: str,
     overrides: tuple[str, ...],
     master: str | None,
@@ -44,9 +44,10 @@ def refresh(
     Exit codes: 0 all good, nothing new, or another job is at work; 1 the job failed; 2 wrong use; 3 some slides fail.
     """
     recipe = load_recipe(conf, overrides)
-    order = Order(recipe, slides, model, out, command_line(), wave, settle)
     try:
-        summary = refresh_once(order, partial(spark_session, "refresh", master))
+        with local_model(model) as file:
+            order = Order(recipe, slides, file, out, command_line(), wave, settle)
+            summary = refresh_once(order, partial(spark_session, "refresh", master))
     except SteppedAsideError as aside:
         click.echo(f"histospark: this refresh steps aside: {aside}")
         return ExitCode.GOOD

@@ -3,7 +3,6 @@
 import ast
 import json
 import sys
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,12 +22,9 @@ from histospark.submit_engines import engines_of
 from inference.engines.base import EngineName
 from preprocessing.job import tile
 from preprocessing.recipe import Recipe
-from preprocessing.recipe_file import load_recipe
 from tests.cluster.older_spark import older_spark_home
-from tests.conftest import ROOT, Command
-from training.card import DataCard, ExportCard, ModelCard, model_id
-from training.exported import files_hash
-from training.metrics import BinaryMetrics
+from tests.cluster.stand_in import program
+from tests.conftest import ROOT
 
 STANDALONE = "spark://host:7077"
 SHIPMENT = Shipment(Path("/c/env-1.tar.gz"), Path("/c/code.zip"), Path("/p/job.py"), (Path("/m/a.json"), Path("/m/b")))
@@ -104,16 +100,6 @@ def test_wrong_use_is_one_line_and_nothing_is_packed(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_that_is_not_there_is_wrong_use(histospark: Command, tmp_path: Path) -> None:
-    said = histospark(
-        "submit", "infer", "--master", STANDALONE, "--conf", "demo.yaml", "--slides", tmp_path, "--out", tmp_path,
-        "--model", tmp_path / "model.keras",
-    )  # fmt: skip
-    assert said.returncode == 2
-    assert "there is no" in said.stderr
-    assert "model.keras" in said.stderr
-
-
 def test_a_recipe_is_a_file_here_or_one_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert ours_or_given("demo.yaml", "--conf").samefile(ROOT / "conf" / "demo.yaml")
@@ -142,47 +128,6 @@ def test_folders_are_named_by_their_whole_path(tmp_path: Path, monkeypatch: pyte
     }
 
 
-@pytest.fixture
-def exported_model(tmp_path: Path) -> Path:
-    """A model by its files and card; nothing computes with it."""
-    model = tmp_path / "m" / "model.keras"
-    model.parent.mkdir()
-    for suffix in (".keras", ".xml", ".bin"):
-        model.with_suffix(suffix).write_bytes(suffix.encode())
-    digest = files_hash(model.with_suffix(".xml"))
-    recipe = load_recipe(str(ROOT / "conf" / "demo.yaml"))
-    ModelCard(
-        model_id=model_id(model),
-        recipe=recipe,
-        data=DataCard(patches="nowhere", recipe_id=recipe.recipe_id, rows={}, slides={}),
-        versions={},
-        metrics={"validation": BinaryMetrics(0.9, 0.5, 0.8, 0.8, 0.8, 0.7, 100, 40)},
-        exported=ExportCard(file="model.xml", sha256=digest, patches=1, largest_difference=0, tolerance=1),
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-    ).save(model)
-    return model
-
-
-def test_a_driver_on_a_node_gets_recipe_and_model_beside_it(
-    exported_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """By a stand-in for spark-submit that prints what it was told."""
-    home = program(tmp_path / "spark", 'for word do echo "$word"; done').parent.parent
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("histospark.submit.packed_environment", lambda _: tmp_path / "env.tar.gz")
-    given = ["--master", "yarn", "--deploy-mode", "cluster", "--spark-home", str(home), "--conf", "demo.yaml"]
-    assert run_command(submit, ["infer", *given, "--slides", "s", "--out", "o", "--model", str(exported_model)]) == 0
-    words = capfd.readouterr().out.splitlines()
-    sent = [Path(file) for file in words[words.index("--files") + 1].split(",")]
-    assert all(file.is_file() for file in sent)
-    assert [file.name for file in sent] == ["demo.yaml", "model.keras", "model.json", "model.xml", "model.bin"]
-    job = words.index(str(ROOT / "inference" / "job.py"))
-    told = dict(zip(words[job + 1 :: 2], words[job + 2 :: 2], strict=True))
-    assert told["--conf"] == "demo.yaml"
-    assert told["--model"] == "model.keras"
-    assert told["--slides"] == str(tmp_path / "s")
-
-
 @pytest.mark.parametrize(
     ("settings", "suffix", "given", "expected"),
     [
@@ -203,14 +148,6 @@ def test_engines_that_may_compute_go_along(
     assert engines_of(recipe, (), Target(STANDALONE)) == frozenset()
     if "keras" in expected and "openvino" in expected:
         assert engines_of(recipe, files, Target("yarn", properties_file=ROOT / "conf/spark/gpu.conf")) == expected
-
-
-def program(folder: Path, text: str) -> Path:
-    made = folder / "bin" / "spark-submit"
-    made.parent.mkdir(parents=True)
-    made.write_text(f"#!/bin/sh\n{text}\n")
-    made.chmod(0o755)
-    return made
 
 
 def test_spark_that_submits_is_the_one_named_then_the_machine_s_then_pip_s(

@@ -1,26 +1,20 @@
 """`histospark infer` killed in the middle goes on where it was, and ends as if nothing had happened."""
 
 import logging
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from cluster.storage import Store
 from inference.job import run_inference
 from preprocessing.inventory import inventory
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import save_recipe
-from tests.conftest import ROOT
 from tests.inference.conftest import GOOD
+from tests.inference.killing import killed_once_a_slide_is_done
 from tests.inference.tables import contents
 from tests.tables import ledger_of
-
-LIMIT = 300.0  # seconds, for a machine that is stuck
 
 
 def test_killed_after_its_first_slide(
@@ -30,7 +24,7 @@ def test_killed_after_its_first_slide(
     save_recipe(recipe, str(tmp_path))
     out, conf = tmp_path / "out", tmp_path / "recipe.yaml"
     command = ["--conf", conf, "--slides", drawn, "--model", exported, "--out", out, "--wave", 1]
-    killed_once_a_slide_is_done(["infer", *map(str, command)], out, tmp_path / "log")
+    killed_once_a_slide_is_done(["infer", *command], Store(str(out)), tmp_path / "log")
     before = ledger_of(out)
     assert 1 <= (before["status"] == "done").sum() < len(GOOD)
 
@@ -44,22 +38,3 @@ def test_killed_after_its_first_slide(
     rows = ledger_of(out)
     assert sorted(rows["slide_id"]) == sorted(GOOD)
     assert set(rows["attempt"]) == {1}
-
-
-def killed_once_a_slide_is_done(arguments: list[str], out: Path, log: Path) -> None:
-    """The whole process group, Java and the workers with it, by SIGKILL."""
-    script = Path(sys.executable).with_name("histospark")
-    with log.open("w") as said:
-        job = subprocess.Popen(
-            [str(script), *arguments], stdout=said, stderr=said, cwd=ROOT, start_new_session=True, env=os.environ
-        )
-        deadline = time.monotonic() + LIMIT
-        try:
-            # a slide whose mark still stands would be done again
-            while not list(out.glob("slides/*.parquet")) or (out / "_publishing-predictions").exists():
-                assert job.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.01)
-        finally:
-            os.killpg(job.pid, signal.SIGKILL)
-            job.wait()

@@ -1,4 +1,4 @@
-"""The servers that the tests of storage share."""
+"""The real servers that tests of storage share, and a place of its own there for each test."""
 
 from pathlib import Path
 

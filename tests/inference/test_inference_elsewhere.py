@@ -1,0 +1,133 @@
+"""Slides, model and output on S3 or HDFS: the results of a local run, also of a run that was killed on the way."""
+
+import shutil
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cluster.entry import run_command
+from cluster.errors import UsageError
+from cluster.lock import output_lock
+from cluster.storage import Store
+from inference.job import infer, run_inference
+from inference.model_source import local_model
+from inference.refreshing.one_refresh import Order, SteppedAsideError, refresh_once
+from inference.refreshing.run_summary import RunSummary
+from preprocessing.inventory import inventory
+from preprocessing.published_files import MANIFESTS
+from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import save_recipe
+from tests.cluster.tables_elsewhere import fetched, stored
+from tests.conftest import Command
+from tests.inference.killing import killed_once_a_slide_is_done
+from tests.inference.tables import contents
+from tests.tables import ledger_of
+
+OF_A_RUN: Final = ("report.", "refresh/", f"predictions/{MANIFESTS}/")
+SAME_IN_LEDGER: Final = ["slide_id", "recipe_id", "status", "candidates", "patches", "positives", "attempt"]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISTOSPARK_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(("elsewhere", "then"), [("s3", "infer"), ("hdfs", "refresh")], indirect=["elsewhere"])
+def test_killed_and_gone_on_with_gives_the_results_of_a_local_run(
+    elsewhere: str, then: str, histospark: Command, spark: SparkSession, sparse: Recipe, exported: Path, drawn: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    some = shutil.copytree(drawn, tmp_path / "some", ignore=shutil.ignore_patterns("tumor_02*"))
+    slides, model = stored(some, Store(f"{elsewhere}/slides")), stored(exported.parent, Store(f"{elsewhere}/model"))
+    save_recipe(sparse, str(tmp_path))
+    out, uri = Store(f"{elsewhere}/out"), f"{model.uri}/{exported.name}"
+    command = ["--conf", tmp_path / "recipe.yaml", "--slides", slides.uri, "--model", uri, "--out", out.uri]
+    killed_once_a_slide_is_done(["infer", *command, "--wave", 1], out, tmp_path / "log")
+    assert list(ledger_of(fetched(out, tmp_path / "killed"))["slide_id"]) == ["normal_01"]
+
+    ended = histospark(then, *command, *(["--settle", "0"] if then == "refresh" else []))
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    told = RunSummary.model_validate_json(out.read_bytes("report.json"))
+    assert (told.kind, told.skipped, told.done, told.slides) == (then, 1, ("tumor_01",), slides.uri)
+    there, local = fetched(out, tmp_path / "there"), tmp_path / "local"
+    run_inference(spark, sparse, inventory(str(some), sparse.tiling, sparse.seed), exported, str(local), wave=1)
+    found = {name: digest for name, digest in contents(there).items() if not name.startswith(OF_A_RUN)}
+    assert found == contents(local)
+    assert {"lesions.csv", "engine.json", "model.json", "heatmaps/tumor_01.tif"} <= found.keys()
+    assert not [path for path in there.rglob("_*") if path.name != MANIFESTS], "something is left"
+    ledgers = [ledger_of(each).sort_values("slide_id")[SAME_IN_LEDGER] for each in (there, local)]
+    assert ledgers[0].to_dict("records") == ledgers[1].to_dict("records")
+    with local_model(uri) as file:
+        assert_nothing_is_left_to_do(Order(sparse, slides.uri, file, out.uri))
+
+
+def assert_nothing_is_left_to_do(order: Order) -> None:
+    """A refresh from here knows what another machine has done, steps aside for it, and else starts no Spark."""
+
+    def no_session() -> NoReturn:
+        pytest.fail("Spark was started")
+
+    with (
+        output_lock(Store(f"{order.out}/refresh"), "first", "histospark refresh"),
+        pytest.raises(SteppedAsideError, match="histospark refresh"),
+    ):
+        refresh_once(order, no_session)
+    summary = refresh_once(order, no_session)
+    assert (summary.new, summary.skipped, summary.exit_code) == ((), 2, 0)
+    out = Store(order.out)
+    newest = max(name for name in out.names("refresh") if name.endswith(".json"))
+    for written in ("report.json", f"refresh/{newest}"):
+        assert RunSummary.model_validate_json(out.read_bytes(written)) == summary
+
+
+def test_model_comes_with_its_card_and_forms_and_nothing_else(elsewhere: str, exported: Path) -> None:
+    model = stored(exported.parent, Store(f"{elsewhere}/model"))
+    model.write_bytes(b"a weight file beside it", "other.keras")
+    with local_model(f"{model.uri}/{exported.name}") as file:
+        copied = {path.name: path.read_bytes() for path in file.parent.iterdir()}
+    assert copied == {path.name: path.read_bytes() for path in exported.parent.iterdir()}
+    assert len(copied) == 5
+    for name in ("model.bin", "model.onnx"):
+        model.remove(name)
+    with local_model(f"{model.uri}/{exported.name}") as file:
+        assert {path.name for path in file.parent.iterdir()} == {"model.keras", "model.json", "model.xml"}
+
+
+def test_wrong_model_elsewhere_is_told_in_one_line_by_its_uri(
+    elsewhere: str, sparse: Recipe, exported: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_recipe(sparse, str(tmp_path))
+    folder, uri = Store(f"{elsewhere}/model"), f"{elsewhere}/model/model.keras"
+    rest = ["--conf", str(tmp_path / "recipe.yaml"), "--slides", str(drawn), "--out", str(tmp_path / "out")]
+
+    def said(*more: str) -> str:
+        assert run_command(infer, [*rest, "--model", uri, *more]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert str(tmp_path / "cache") not in line
+        return line.removeprefix("histospark: ")
+
+    assert said() == f"--model: {uri} does not exist"
+    folder.write_bytes(exported.read_bytes(), "model.keras")
+    assert said().startswith(f"--model: {uri} has no model.json beside it: a model and its card stand side by side")
+    folder.write_bytes(b"{}", "model.json")
+    assert f"{folder.uri}/model.json is no model card of this HistoSpark" in said()
+    folder.write_bytes(exported.with_suffix(".json").read_bytes(), "model.json")
+    assert said("--set", "inference.engine=onnx").startswith(
+        f"the engine onnx reads model.onnx, which {uri} does not have beside it"
+    )
+    folder.write_bytes(b"another model", "model.keras")
+    assert said().startswith(f"{folder.uri}/model.json describes the model ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_file_uri_of_a_model_is_its_path(exported: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(exported.parent, tmp_path / "a model")) / exported.name
+    with local_model(f"file://{place}".replace(" ", "%20")) as file:
+        assert file == place
+    with (
+        pytest.raises(UsageError, match=r"^--model: nowhere://x/model\.keras cannot be"),
+        local_model("nowhere://x/model.keras"),
+    ):
+        pytest.fail("there is no such store")
