@@ -36,6 +36,6 @@ bench: install  ## ratios against peers and limits, measured in pairs
 lock: install  ## resolve the lock files anew from setup.py
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --quiet setup.py constraints.txt \
-	  --extra spark --extra train --extra infer --extra hdfs --extra s3 --extra onnx --extra lab --extra mlflow --extra dev --extra cpu -o requirements.lock
+	  --extra spark --extra train --extra infer --extra collections --extra hdfs --extra s3 --extra onnx --extra lab --extra mlflow --extra dev --extra cpu -o requirements.lock
 	$(BIN)/uv pip compile --python-version 3.11 --generate-hashes --quiet setup.py constraints.txt \
-	  --extra spark --extra train --extra infer --extra hdfs --extra s3 --extra onnx --extra lab --extra mlflow --extra dev --extra gpu -o requirements-gpu.lock
+	  --extra spark --extra train --extra infer --extra collections --extra hdfs --extra s3 --extra onnx --extra lab --extra mlflow --extra dev --extra gpu -o requirements-gpu.lock

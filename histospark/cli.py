@@ -1,6 +1,7 @@
 """The command line `histospark`: one group, each command defined by the room that does the work."""
 
 import importlib
+import keyword
 import sys
 from typing import Final
 
@@ -13,6 +14,7 @@ _COMMANDS: Final = {
     "demo": ("histospark.demo", "The whole way on slides it draws itself."),
     "inspect": ("preprocessing.inspection", "What a slide is: vendor, levels, mpp, problems."),
     "tile": ("preprocessing.job", "Cut slides into a patch table."),
+    "import": ("preprocessing.importing.job", "Bring patches that others have cut into a patch table."),
     "train": ("training.job", "Train a model on a patch table."),
     "infer": ("inference.job", "Run a model over slides: predictions, heatmaps, slide scores."),
     "evaluate": ("inference.evaluate", "Compare predictions with the annotations beside the slides."),
@@ -32,7 +34,8 @@ class _Rooms(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), name)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -1,0 +1,1 @@
+"""Patches that others have cut, brought into the patch table as they are."""
