@@ -4,7 +4,7 @@ A lock is a file `_lock-NUMBER.json` in the output, created exclusively, which s
 every few seconds. A job that finds the lock of a dead one creates the next number: of many that try, the store lets one
 succeed. Whether the owner is dead is asked of the system where it runs on the same machine, which is at once and
 certain; elsewhere it is dead when its file was not touched for a while, by the clock of the store, so that no
-clock of a machine matters.
+clock of a machine matters. Where YARN has started a driver anew, the one before is dead by YARN's word.
 """
 
 import getpass
@@ -24,6 +24,7 @@ from typing import Final
 
 from cluster.errors import JobError, UsageError
 from cluster.storage import Store
+from cluster.yarn_attempt import is_later_attempt, yarn_attempt
 
 TOUCHED_EVERY: Final = 10.0  # seconds
 DEAD_AFTER: Final = 60.0  # seconds without a touch
@@ -44,6 +45,7 @@ class Owner:
         machine: tells machines, their boots and their containers apart.
         process: tells a process from a later one with the same pid.
         since: UTC, ISO 8601.
+        attempt: of an application of YARN; empty for a process outside its containers.
     """
 
     run: str
@@ -54,6 +56,7 @@ class Owner:
     machine: str
     process: str
     since: str
+    attempt: str = ""
 
     def __str__(self) -> str:
         return f"{self.application} of {self.user} on {self.host} (process {self.pid}, since {self.since})"
@@ -178,6 +181,8 @@ def _owner(store: Store, name: str) -> Owner | None:
 def _living_owner(store: Store, name: str, dead_after: float) -> Owner | None:
     """None where the owner is dead."""
     owner = _owner(store, name)
+    if owner is not None and is_later_attempt(yarn_attempt(), owner.attempt):
+        return None
     if owner is not None and owner.machine == _machine():
         process = _process(owner.pid)
         if process is None or process == owner.process:
@@ -201,7 +206,8 @@ def _refusal(store: Store, owner: Owner, dead_after: float) -> UsageError:
 def _myself(run: str, application: str) -> Owner:
     pid = os.getpid()
     since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return Owner(run, application, _user(), socket.gethostname(), pid, _machine(), _process(pid) or _UNSEEN, since)
+    process, host = _process(pid) or _UNSEEN, socket.gethostname()
+    return Owner(run, application, _user(), host, pid, _machine(), process, since, yarn_attempt())
 
 
 def _user() -> str:
