@@ -42,7 +42,11 @@ class Training(Settings):
 
     Attributes:
         backbone: network of the towers; `mobilenet_v3_small` is the quick one, for CPUs.
+        input_side: side to which patches are scaled (bilinear) before a tower looks at them, pixels; None: as they are.
         share_towers: one tower looks at all scales, instead of one tower per scale.
+        pooling: what a tower tells of its last map: its mean, or `average_and_maximum`, as fastai's head has it.
+        hidden: sizes of dense layers between towers and the last layer, each after batch norm and dropout.
+        dropout: share of values dropped before the last layer in training; half of it before hidden ones.
         weights: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file.
         batch_norm_momentum: how slowly the running statistics follow; 0.99 suits long runs and ImageNet weights.
         freeze_batch_norm: use the stored statistics in training, too, which makes replicas exchangeable.
@@ -63,7 +67,11 @@ class Training(Settings):
     """
 
     backbone: Backbone = "inception_v3"
+    input_side: Pixels | None = None
     share_towers: bool = False
+    pooling: Literal["average", "average_and_maximum"] = "average"
+    hidden: tuple[Pixels, ...] = ()
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     weights: str = "imagenet"
     batch_norm_momentum: float = Field(default=0.99, gt=0, lt=1)
     freeze_batch_norm: bool = False

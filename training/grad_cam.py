@@ -19,6 +19,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from cluster.errors import JobError
+from training.head import HEAD_LAYERS
 
 SMALLEST_MAP: Final = 5  # places a side; fewer say nothing of where
 _BATCH: Final = 8  # patches explained at a time, which bounds what the tape holds
@@ -47,6 +48,14 @@ class _Probe:
     model: keras.Model
 
 
+@dataclass(frozen=True)
+class _Head:
+    """What follows the towers: all up to the last layer, None where that is nothing, and the last layer."""
+
+    hidden: keras.Model | None
+    last: keras.layers.Dense
+
+
 def grad_cam(core: keras.Model, images: Sequence[NDArray[np.uint8]], classes: NDArray[np.int64]) -> list[Explained]:
     """Explain the score of one class of each patch.
 
@@ -66,7 +75,7 @@ def grad_cam(core: keras.Model, images: Sequence[NDArray[np.uint8]], classes: ND
         names = [f"scale_{scale}" for scale in scales]
         centered = keras.Model(core.input, {name: core.get_layer(f"centered_{name}").output for name in names})
         towers = [_tower(core, scale) for scale in scales]
-        head = [layer for layer in core.layers if isinstance(layer, keras.layers.Dense)][-1]
+        head = _head(core)
     except (ValueError, IndexError) as error:
         raise JobError(f"this model's towers cannot be told apart, so it has no heatmaps: {error}") from error
     probes = [_Probe(tower.name, layer, _with_map(tower, layer)) for tower, layer in towers]
@@ -104,7 +113,7 @@ def map_layer(tower: keras.Model) -> str:
 
 
 def _weighted_maps(
-    centered: list[Any], probes: Sequence[_Probe], head: keras.layers.Dense, classes: NDArray[np.int64]
+    centered: list[Any], probes: Sequence[_Probe], head: _Head, classes: NDArray[np.int64]
 ) -> list[NDArray[np.float32]]:
     with tf.GradientTape() as tape:
         tape.watch(centered)  # a frozen tower has no variables that are watched by themselves
@@ -115,8 +124,10 @@ def _weighted_maps(
     return [_heatmap(*pair) for pair in zip(maps, tape.gradient(score, maps), strict=True)]
 
 
-def _scores(features: Any, head: keras.layers.Dense, classes: NDArray[np.int64]) -> Any:
-    scores = ops.matmul(features, head.kernel) + (0.0 if head.bias is None else head.bias)
+def _scores(features: Any, head: _Head, classes: NDArray[np.int64]) -> Any:
+    last = head.last
+    hidden = features if head.hidden is None else head.hidden(features, training=False)
+    scores = ops.matmul(hidden, last.kernel) + (0.0 if last.bias is None else last.bias)
     if scores.shape[-1] == 1:
         return scores[:, 0] * ops.convert_to_tensor(np.where(classes == 1, 1.0, -1.0), "float32")
     return ops.take_along_axis(scores, ops.convert_to_tensor(classes)[:, None], axis=1)[:, 0]
@@ -133,6 +144,12 @@ def _tower(core: keras.Model, scale: int) -> tuple[keras.Model, str]:
     if tower is None:
         raise ValueError(f"there is no layer tower_{scale}")
     return tower, map_layer(tower)
+
+
+def _head(core: keras.Model) -> _Head:
+    last = [layer for layer in core.layers if isinstance(layer, keras.layers.Dense)][-1]
+    between = [layer for layer in core.layers if layer.name.startswith(HEAD_LAYERS)]
+    return _Head(keras.Model(between[0].input, last.input) if between else None, last)
 
 
 def _with_map(tower: keras.Model, layer: str) -> keras.Model:

@@ -13,13 +13,9 @@ import keras
 from cluster.errors import UsageError
 from preprocessing.recipe import Recipe, Training
 from training.augmentation import PatchAugmentation
+from training.head import head, set_statistics
 from training.precision import arithmetic
 from training.weights import ImageNetFile, local_weights
-
-OUTPUT: Final = "tumor_probability"
-"""The last layer where there are two classes."""
-OUTPUT_OF_MORE: Final = "class_probabilities"
-"""The last layer where there are more."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +107,18 @@ def core_model(scales: int, window: int, training: Training, classes: int = 2) -
     Raises:
         UsageError: the window is too small, or the weights are missing or of another network.
     """
-    backbone = BACKBONES[training.backbone]
-    _check_window(backbone, window)
+    backbone, side = BACKBONES[training.backbone], training.input_side or window
+    _check_side(backbone, side, training)
     inputs = {f"scale_{scale}": keras.Input((window, window, 3), name=f"scale_{scale}") for scale in range(scales)}
     names = [f"tower_{scale}" for scale in range(1 if training.share_towers else scales)]
     with local_weights(training.weights, backbone.imagenet) as weights, arithmetic(training.precision):
-        towers = [_tower(name, backbone, window, training, weights) for name in names]
+        towers = [_tower(name, backbone, side, training, weights) for name in names]
     features = [
-        towers[scale % len(towers)](backbone.scaled(pixels, f"centered_{name}"))
+        towers[scale % len(towers)](backbone.scaled(_sized(pixels, side, name), f"centered_{name}"))
         for scale, (name, pixels) in enumerate(inputs.items())
     ]
     joined = keras.layers.Concatenate(dtype="float32", name="features")(features) if scales > 1 else features[0]
-    return keras.Model(inputs, _head(classes)(joined), name="histospark")
+    return keras.Model(inputs, head(joined, training, classes), name="histospark")
 
 
 def number_of_classes(core: keras.Model) -> int:
@@ -154,31 +150,40 @@ def training_model(core: keras.Model, recipe: Recipe) -> keras.Model:
     return keras.Model(inputs, core(dict(zip(inputs, changed, strict=True))), name="training")
 
 
-def _head(classes: int) -> keras.layers.Dense:
-    if classes == 2:
-        return keras.layers.Dense(1, activation="sigmoid", dtype="float32", name=OUTPUT)
-    return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=OUTPUT_OF_MORE)
+def _sized(pixels: Any, side: int, name: str) -> Any:
+    if pixels.shape[1] == side:
+        return pixels
+    return keras.layers.Resizing(side, side, "bilinear", dtype="float32", name=f"sized_{name}")(pixels)
 
 
-def _check_window(backbone: Backbone, window: int) -> None:
-    if window < backbone.smallest_window:
-        others = [name for name, other in BACKBONES.items() if other.smallest_window <= window]
-        choice = f", or set training.backbone to {' or '.join(others)}" if others else ""
-        raise UsageError(
-            f"tiling.window is {window} px, {backbone.title} needs at least {backbone.smallest_window}: "
-            f"tile again with a larger window{choice}"
-        )
+def _check_side(backbone: Backbone, side: int, training: Training) -> None:
+    if side >= backbone.smallest_window:
+        return
+    others = [name for name, other in BACKBONES.items() if other.smallest_window <= side]
+    choice = f", or set training.backbone to {' or '.join(others)}" if others else ""
+    key = "tiling.window" if training.input_side is None else "training.input_side"
+    remedy = "tile again with a larger window" if training.input_side is None else "raise it"
+    raise UsageError(
+        f"{key} is {side} px, {backbone.title} needs at least {backbone.smallest_window}: {remedy}{choice}"
+    )
 
 
-def _tower(name: str, backbone: Backbone, window: int, training: Training, weights: Path | None) -> keras.Model:
-    tower = backbone.build(include_top=False, weights=None, input_shape=(window, window, 3), pooling="avg", name=name)
+def _tower(name: str, backbone: Backbone, side: int, training: Training, weights: Path | None) -> keras.Model:
+    build = partial(backbone.build, include_top=False, weights=None, input_shape=(side, side, 3), name=name)
+    tower = build(pooling="avg") if training.pooling == "average" else _pooled_twice(build(pooling=None))
     if weights is not None:
         _load(tower, weights, training.weights, backbone)
     for layer in tower.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = training.batch_norm_momentum
-            layer.synchronized = training.synchronize_batch_norm
+            set_statistics(layer, training)
     return tower
+
+
+def _pooled_twice(tower: keras.Model) -> keras.Model:
+    last = tower.output
+    mean = keras.layers.GlobalAveragePooling2D(name="mean_of_map")(last)
+    largest = keras.layers.GlobalMaxPooling2D(name="maximum_of_map")(last)
+    return keras.Model(tower.input, keras.layers.Concatenate(name="both_of_map")([mean, largest]), name=tower.name)
 
 
 def _load(tower: keras.Model, weights: Path, asked: str, backbone: Backbone) -> None:

@@ -10,7 +10,8 @@ from keras.layers import Activation, Add, Concatenate, Conv2D, Dense, GlobalAver
 from cluster.errors import JobError
 from preprocessing.recipe import Training
 from training.grad_cam import grad_cam, map_layer
-from training.models import OUTPUT, core_model
+from training.head import OUTPUT
+from training.models import core_model
 
 SIDE = 48
 

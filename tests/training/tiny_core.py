@@ -4,7 +4,7 @@ import keras
 from keras.layers import BatchNormalization, Conv2D, Dense, GlobalAveragePooling2D
 
 from tests.training.tiny_table import WINDOW
-from training.models import OUTPUT, OUTPUT_OF_MORE
+from training.head import OUTPUT, OUTPUT_OF_MORE
 from training.precision import Precision, arithmetic
 
 LAYERS = ["input", "c1", "n1", "c2", "n2", "pool"]
