@@ -1,14 +1,16 @@
 """Kill a tiling job at random moments, over and over, and see that nothing is lost, doubled or left.
 
-    python -m tests.preprocessing.chaos [--kills 50] [--workers 50] [--seed 1]
+    python -m tests.preprocessing.chaos [--at URI] [--kills 50] [--workers 50] [--seed 1]
 
-`--kills` counts drivers and whole process groups, half each; `--workers` the Python workers of Spark that are killed
-besides. The job tiles the same slides into one output after the other (`chaos_job`); one that is killed leaves its
-output to the next. In the end every output is run over once more, undisturbed, and has to equal that of a job that was
-never disturbed, file by file. Meanwhile a reader looks: every slide that it sees has to be whole.
+Slides and outputs lie below the URI, by default in a folder of this machine. `--kills` counts drivers and whole process
+groups, half each; `--workers` the Python workers of Spark that are killed besides. The job tiles the same slides into
+one output after the other (`chaos_job`), the first of them undisturbed; one that is killed leaves its output to the
+next. In the end every output is run over once more and has to equal the first, file by file. Meanwhile a reader looks:
+every slide that it sees has to be whole.
 """
 
 import argparse
+import hashlib
 import os
 import random
 import signal
@@ -20,11 +22,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cluster.storage import Store
 from histospark.drawing import draw_slide
+from preprocessing import ledger
+from preprocessing.published_files import MANIFESTS, published_folders
+from tests.cluster.tables_elsewhere import stored
 from tests.conftest import ROOT
-from tests.tables import digests, ledger_of
 
-BEGUN = "begun"  # what the job says when Spark is up
+BEGUN = "begun"  # what the job says when Spark is up; after that, the number of each output that is done
+ENDLESS = 1_000_000
 
 
 @dataclass
@@ -32,12 +38,14 @@ class Chaos:
     """What was killed, and what the reader has seen.
 
     Attributes:
-        folder: for slides, outputs and whatever Spark leaves.
+        place: of slides and outputs.
+        folder: of this machine, for whatever Spark leaves.
         drivers, groups, workers: how many of each were killed.
         looks: slides that the reader looked at and found whole.
         torn: what it found that was not.
     """
 
+    place: Store
     folder: Path
     drivers: int = 0
     groups: int = 0
@@ -46,84 +54,95 @@ class Chaos:
     torn: list[str] = field(default_factory=list)
 
     @property
-    def outs(self) -> list[Path]:
-        return sorted((self.folder / "outs").glob("*"))
+    def outs(self) -> list[Store]:
+        return [Store(f"{self.place.uri}/outs/{name}") for name in self.place.names("outs")]
 
 
-def chaos(folder: Path, kills: int, workers: int, seed: int) -> Chaos:
+def chaos(uri: str, folder: Path, kills: int, workers: int, seed: int) -> Chaos:
     """Do it.
 
     Args:
-        folder: empty.
+        uri: of a place for slides and outputs; nothing is there yet.
+        folder: an empty one, of this machine.
         kills: of drivers and of process groups, in turns.
         workers: kills of Spark's Python workers and of the process that they are forked from.
         seed: of moments and victims.
     """
-    rng, done = random.Random(seed), Chaos(folder)
-    slides, undisturbed = folder / "slides", folder / "undisturbed"
-    slides.mkdir()
+    rng, done = random.Random(seed), Chaos(Store(uri), folder)
+    drawn = folder / "drawn"
+    drawn.mkdir()
     for number in range(3):
-        draw_slide(slides, f"tumor_{number}", seed=number, side=512, lesions=1)
-    usual = _finish(undisturbed, 1)
-    expected = digests(undisturbed / "0000000")
+        draw_slide(drawn, f"tumor_{number}", seed=number, side=512, lesions=1)
+    stored(drawn, Store(f"{uri}/slides"))
+    job = _start(done, 0, ENDLESS)
+    _wait_for(BEGUN, job, done)
+    begun = time.monotonic()
+    _wait_for("0", job, done)
+    usual = time.monotonic() - begun
+    expected = digests(done.outs[0])
+    assert len(expected) > 3
     over = threading.Event()
     reader = threading.Thread(target=_look, args=(done, expected, over))
     reader.start()
     try:
-        while done.drivers + done.groups < kills:
-            left = kills - done.drivers - done.groups
-            _run_and_kill(done, rng, usual, workers=-(-(workers - done.workers) // left))
+        _kill(job, done, rng, usual, workers=-(-workers // kills))
+        while (left := kills - done.drivers - done.groups) > 0:
+            job = _start(done, len(done.outs) - 1, ENDLESS)  # goes on where the last one was killed
+            if rng.random() < 0.1:
+                time.sleep(rng.uniform(0, usual))  # Spark may not even be up
+                _kill(job, done, rng, 0, workers=0)
+            else:
+                _wait_for(BEGUN, job, done)
+                _kill(job, done, rng, usual, workers=-(-(workers - done.workers) // left))
     finally:
         over.set()
         reader.join()
-    _finish(folder / "outs", len(done.outs))
+    job = _start(done, 0, len(done.outs))
+    job.communicate()
+    assert job.returncode == 0, _log_of(done)
     for out in done.outs:
-        assert digests(out) == expected, out
-        assert not list(out.rglob("_*")), "something is left"
-        last = ledger_of(out).groupby("slide_id").tail(1)
+        assert digests(out) == expected, out.uri
+        assert not [path for path in out.files() if "/_" in path and f"/{MANIFESTS}/" not in path], "something is left"
+        last = ledger.latest(out, "tile")
         assert last["status"].tolist() == ["done"] * 3
         assert last["patches"].sum() > 0
     assert not done.torn, done.torn
     return done
 
 
-def _start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def digests(out: Store, folder: str = "patches") -> dict[str, str]:
+    """Hash of every Parquet file below a folder, by its path below the output."""
+    paths = [path for path in out.files(folder) if path.endswith(".parquet")]
+    return {path[len(out.root) + 1 :]: hashlib.sha256(out.fs.cat_file(path)).hexdigest() for path in paths}
+
+
+def _start(done: Chaos, first: int, end: int) -> "subprocess.Popen[str]":
+    folder, place = done.folder, done.place.uri
     environment = os.environ | {"SPARK_LOCAL_DIRS": str(folder / "spark"), "TMPDIR": str(folder)}
-    command = [sys.executable, "-m", "tests.preprocessing.chaos_job", str(folder / "slides"), *arguments]
+    command = [sys.executable, "-m", "tests.preprocessing.chaos_job", f"{place}/slides", f"{place}/outs"]
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, start_new_session=True,
+        [*command, str(first), str(end)], cwd=ROOT, env=environment, start_new_session=True,
         stdout=subprocess.PIPE, stderr=(folder / "job.log").open("a"), text=True,
     )  # fmt: skip
 
 
-def _finish(outs: Path, count: int) -> float:
-    """Run over the outputs in a folder, undisturbed; the seconds that it took once Spark was up."""
-    folder = outs.parent
-    job = _start(folder, str(outs), "0", str(count))
+def _wait_for(word: str, job: "subprocess.Popen[str]", done: Chaos) -> None:
     assert job.stdout is not None
-    job.stdout.readline()
-    begun = time.monotonic()
-    job.communicate()
-    assert job.returncode == 0, (folder / "job.log").read_text()[-3000:]
-    return time.monotonic() - begun
+    assert job.stdout.readline() == f"{word}\n", _log_of(done)
 
 
-def _run_and_kill(done: Chaos, rng: random.Random, usual: float, workers: int) -> None:
-    """Start a job that goes on where the last one was killed, kill some of its workers, and then itself."""
-    touched = done.outs
-    first = len(touched) - 1 if touched else 0
-    job = _start(done.folder, str(done.folder / "outs"), str(first), "1000000")
-    assert job.stdout is not None
-    if rng.random() < 0.1:
-        time.sleep(rng.uniform(0, usual))  # Spark may not even be up
-    else:
-        assert job.stdout.readline() == f"{BEGUN}\n", (done.folder / "job.log").read_text()[-3000:]
-        rest = rng.uniform(0, 1.5 * usual)  # more than one output, as the first takes longest
-        for _ in range(workers):
-            time.sleep(rest / (workers + 1))
-            done.workers += _kill_worker(job.pid, rng)
+def _log_of(done: Chaos) -> str:
+    return (done.folder / "job.log").read_text()[-3000:]
+
+
+def _kill(job: "subprocess.Popen[str]", done: Chaos, rng: random.Random, usual: float, workers: int) -> None:
+    """Kill some workers of a job at moments of the next seconds, and then the job itself."""
+    rest = rng.uniform(0, 1.5 * usual)  # more than one output, as the first takes longest
+    for _ in range(workers):
         time.sleep(rest / (workers + 1))
-    assert job.poll() is None, (done.folder / "job.log").read_text()[-3000:]
+        done.workers += _kill_worker(job.pid, rng)
+    time.sleep(rest / (workers + 1))
+    assert job.poll() is None, _log_of(done)
     if done.drivers <= done.groups:
         job.kill()
         done.drivers += 1
@@ -131,6 +150,7 @@ def _run_and_kill(done: Chaos, rng: random.Random, usual: float, workers: int) -
         os.killpg(job.pid, signal.SIGKILL)
         done.groups += 1
     job.wait()
+    assert job.stdout is not None
     job.stdout.close()
 
 
@@ -179,28 +199,30 @@ def _look(done: Chaos, expected: dict[str, str], over: threading.Event) -> None:
         wanted.setdefault(str(Path(name).parents[1]), {})[name] = digest
     while not over.wait(0.05):
         for out in done.outs[-2:]:
-            for slide in out.glob("patches/split=*/slide_id=*"):
+            for slide in published_folders(out, "patches"):
+                what_tells = f"patches/{slide}" if out.renames else f"patches/{MANIFESTS}/{slide}.json"
                 try:
-                    inode = slide.stat().st_ino
-                    seen = digests(out, str(slide.relative_to(out)))
-                    if slide.stat().st_ino != inode:
+                    before = out.fs.info(out.path(what_tells))
+                    seen = digests(out, f"patches/{slide}")
+                    if out.fs.info(out.path(what_tells)) != before:
                         continue  # taken out and put back while we looked: a reader starts anew
                 except FileNotFoundError:  # taken out while we looked
                     continue
                 done.looks += 1
-                if seen != wanted[str(slide.relative_to(out))]:
-                    done.torn.append(f"{slide}: {seen}")
+                if seen != wanted[f"patches/{slide}"]:
+                    done.torn.append(f"{out.uri}: {slide}: {seen}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--at", help="URI of an empty place for slides and outputs")
     parser.add_argument("--kills", type=int, default=50, help="of drivers and process groups")
     parser.add_argument("--workers", type=int, default=50, help="of Spark's Python workers")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
-        done = chaos(Path(folder), asked.kills, asked.workers, asked.seed)
+        done = chaos(asked.at or f"{folder}/place", Path(folder), asked.kills, asked.workers, asked.seed)
         print(
             f"{done.drivers} drivers, {done.groups} process groups, {done.workers} workers killed in "
             f"{time.monotonic() - started:.0f} s; {len(done.outs)} outputs equal the undisturbed one; "

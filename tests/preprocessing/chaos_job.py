@@ -20,6 +20,7 @@ def main(slides: str, outs: str, first: str, end: str) -> None:
         print(BEGUN, flush=True)
         for number in range(int(first), int(end)):
             run_tiling(spark, recipe, entries, f"{outs}/{number:07d}", wave=2)
+            print(number, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Jobs and workers killed at random moments: the next run ends with the table of an undisturbed one.
 
-About thirty kills, for the time they take; 50 of whole jobs: `python -m tests.preprocessing.chaos --kills 50`. That a
-crash at any single step costs nothing is tested in `test_crash_points`.
+About thirty kills on a disk, and some on S3 and HDFS, for the time they take; 50 of whole jobs on any of them:
+`python -m tests.preprocessing.chaos --kills 50 [--at URI]`. That a crash at any single step costs nothing is tested in
+`test_crash_points`, and in `tests/cluster/test_crash_points_elsewhere.py`.
 """
 
 from pathlib import Path
@@ -10,8 +11,15 @@ from tests.preprocessing.chaos import chaos
 
 
 def test_jobs_and_workers_killed_at_random_moments(tmp_path: Path) -> None:
-    done = chaos(tmp_path, kills=6, workers=24, seed=3)
+    done = chaos(str(tmp_path / "place"), tmp_path, kills=6, workers=24, seed=3)
     assert (done.drivers, done.groups) == (3, 3)
     assert done.workers >= 12, "workers were hardly hit"
     assert len(done.outs) > 1, "no job got past its first output"
+    assert done.looks > 0
+
+
+def test_jobs_and_workers_killed_with_slides_and_tables_elsewhere(elsewhere: str, tmp_path: Path) -> None:
+    done = chaos(elsewhere, tmp_path, kills=2, workers=4, seed=3)
+    assert (done.drivers, done.groups) == (1, 1)
+    assert done.workers > 0, "no worker was hit"
     assert done.looks > 0
