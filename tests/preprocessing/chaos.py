@@ -97,6 +97,8 @@ def chaos(uri: str, folder: Path, kills: int, workers: int, seed: int) -> Chaos:
     finally:
         over.set()
         reader.join()
+        if job.poll() is None:  # something is wrong, and nobody else ends it
+            os.killpg(job.pid, signal.SIGKILL)
     job = _start(done, 0, len(done.outs))
     job.communicate()
     assert job.returncode == 0, _log_of(done)
