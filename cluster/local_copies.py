@@ -8,7 +8,7 @@ slide is many blocks on many machines, and all of them are needed.
 import os
 import posixpath
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -156,8 +156,12 @@ def _source(folder: Store, name: str) -> Source:
     facts: dict[str, Any] = folder.fs.info(path)
     if facts["type"] == "directory":
         raise CopyError(f"{folder.uri}/{name} is a folder, no file")
-    version = next((str(facts[key]) for key in _VERSIONS if facts.get(key) is not None), "")
-    return Source(name, path, int(facts["size"]), version)
+    return Source(name, path, int(facts["size"]), version_of(facts))
+
+
+def version_of(facts: Mapping[str, Any]) -> str:
+    """What changes when a file is written again, from what its file system says of it."""
+    return next((str(facts[key]) for key in _VERSIONS if facts.get(key) is not None), "")
 
 
 def _fill(place: Path, folder: Store, sources: Sequence[Source], look: Callable[[], Sequence[Source]]) -> None:

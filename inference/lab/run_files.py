@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from cluster.local_copies import version_of
 from cluster.storage import Store
 from inference.lab.not_shown import NotShownError
 
@@ -58,8 +59,9 @@ class RunFiles:
         try:
             if not self._store.is_local:
                 facts = self._store.fs.info(path)
-                times = (facts.get(key) for key in ("mtime", "LastModified", "modified", "ETag"))
-                return facts["size"], *(str(time) for time in times)
+                if facts["type"] != "file":
+                    raise NotShownError(404, f"{name} of the run is no file")
+                return facts["size"], version_of(facts)
             now = Path(path).stat()
         except OSError as error:
             raise NotShownError(404, f"the run has no {name}; run histospark infer again") from error

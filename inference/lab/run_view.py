@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,8 +16,9 @@ from cluster.storage import Store
 from inference.lab.heat_image import HeatImage, probability_of
 from inference.lab.kept import Kept
 from inference.lab.not_shown import NotShownError, without_places
+from inference.lab.remote_slides import BeingFetchedError, RemoteSlides
 from inference.lab.run_files import RunFiles, digest
-from inference.lab.slide_image import TILE, SlideImage, file_of, open_image
+from inference.lab.slide_image import TILE, SlideImage, open_image
 from inference.lab.slide_rows import SlideRow, SlideRows
 from inference.run_folder import CARD, find_run, saved_recipe
 from inference.slide_files import HEATMAP, LESIONS, PYRAMID
@@ -24,6 +26,7 @@ from inference.truth_outline import truth_outlines
 from preprocessing.errors import SlideError
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.readers.opening import file_state
+from preprocessing.readers.staged import is_elsewhere, local_path
 
 REPORT: Final = "report.html"
 
@@ -39,8 +42,8 @@ class RunView:
     """A run folder; threads may share it.
 
     Memory: the list of slides (see `SlideRows`), up to 512 MB of open slides, 64 MB of their tiles and 64 MB of heat
-    tiles, 32 open heatmaps (16 bytes a tile of theirs) and the outlines of 16 annotations. With `slides`, 1 kB for
-    each slide there.
+    tiles, 32 open heatmaps (16 bytes a tile of theirs), the outlines of 16 annotations, and two open slides of other
+    stores. With `slides`, 1 kB for each slide there.
 
     Args:
         run: URI of the output folder of `infer`, or of one of its models' folders.
@@ -63,6 +66,7 @@ class RunView:
             entries = inventory(slides, self.recipe.tiling, self.recipe.seed)
             self._moved = {entry.slide_id: entry for entry in entries}
         self._images: Kept[object, SlideImage] = Kept(_OPEN_BYTES, lambda image: image.weight)
+        self._remote = RemoteSlides()
         self._heatmaps: Kept[object, HeatImage] = Kept(_OPEN_HEATMAPS)
         self._tiles: Kept[object, bytes] = Kept(_TILE_BYTES, len)
         self._heat_tiles: Kept[object, NDArray[np.uint8]] = Kept(_TILE_BYTES, lambda tile: tile.nbytes)
@@ -77,11 +81,13 @@ class RunView:
     def slide(self, slide_id: str) -> dict[str, Any]:
         """All that a viewer has to know of a slide; what cannot be shown is null, and `problems` says why.
 
+        Of a slide that is being fetched it knows only that: it asks again.
+
         Raises:
             NotShownError: no such slide.
         """
         row = self.rows.now().get(slide_id) or self.rows.get(slide_id)
-        facts = row.shown() | {"tile_size": None, "max_level": None, "heat": None}
+        facts = row.shown() | {"tile_size": None, "max_level": None, "heat": None, "fetching": False}
         facts |= {"lesions": [], "truth": []}
         problems: dict[str, str | None] = dict.fromkeys(("slide", "heat", "lesions", "truth"))
         version: dict[str, str | None] = dict.fromkeys(("slide", "heat"))
@@ -90,6 +96,9 @@ class RunView:
             width, height = image.size
             facts |= {"tile_size": TILE, "max_level": image.max_level, "width": width, "height": height}
             version["slide"] = self.slide_version(slide_id)
+        except BeingFetchedError as reason:
+            problems["slide"], facts["fetching"] = str(reason), True
+            return facts | {"problems": problems, "version": version}
         except NotShownError as reason:
             problems["slide"] = str(reason)
         for name, find in (("lesions", self._lesions), ("truth", self._truth), ("heat", self._heat_facts)):
@@ -113,9 +122,12 @@ class RunView:
         """The slide, open.
 
         Raises:
+            BeingFetchedError: it lies on another store and is on its way from there, with its annotation.
             NotShownError: no such slide, or it cannot be shown.
         """
         path = self._path(slide_id)
+        if is_elsewhere(path):
+            return self._remote.image(path, lambda: self._fetched(slide_id, path))
         return self._images.get(self._slide_state(slide_id), lambda: open_image(path))
 
     def tile(self, slide_id: str, level: int, column: int, row: int) -> bytes:
@@ -124,8 +136,14 @@ class RunView:
         return self._tiles.get(key, lambda: self.image(slide_id).tile(level, column, row))
 
     def thumbnail(self, slide_id: str) -> bytes:
-        """The slide as a small JPEG; raises as `image`."""
-        return self._tiles.get(self._slide_state(slide_id), lambda: self.image(slide_id).thumbnail())
+        """The slide as a small JPEG; raises as `image`, and where the slide would have to be fetched for it."""
+        path = self._path(slide_id)
+
+        def make() -> bytes:
+            image = self._remote.opened(path) if is_elsewhere(path) else self.image(slide_id)
+            return image.thumbnail()
+
+        return self._tiles.get(self._slide_state(slide_id), make)
 
     def heat_picture(self, slide_id: str) -> bytes:
         """The heatmap as the picture that reports show, PNG; raises as `heat`."""
@@ -157,9 +175,19 @@ class RunView:
         moved = self._moved.get(slide_id)
         return self.rows.get(slide_id).path if moved is None else moved.path
 
+    def _fetched(self, slide_id: str, path: str) -> SlideImage:
+        """A slide of another store, after its annotation, as a mask has to be copied, too."""
+        with suppress(NotShownError):  # told when it is asked for
+            self._truth(self.rows.get(slide_id))
+        return open_image(path)
+
     def _slide_state(self, slide_id: str) -> object:
         path = self._path(slide_id)
-        return path, file_state(file_of(path))
+        return path, self._state_of(path)
+
+    def _state_of(self, path: str) -> object:
+        """None where a local file is gone; raises NotShownError where one of another store is."""
+        return self._remote.state(path) if is_elsewhere(path) else file_state(path)
 
     def _has_report(self) -> bool:
         try:
@@ -198,8 +226,8 @@ class RunView:
 
     def _beside(self, row: SlideRow) -> SlideEntry:
         """The slide with the annotation that stands beside it, found as the jobs find it."""
-        path = file_of(row.path)
-        if file_state(path) is None:
+        path = row.path if is_elsewhere(row.path) else local_path(row.path)
+        if self._state_of(path) is None:
             return SlideEntry(row.slide_id, path)
         tiling = self.recipe.tiling
         return replace(inventory(path, tiling, self.recipe.seed)[0], slide_id=row.slide_id)

@@ -1,5 +1,7 @@
 """A slide as deep zoom tiles, by OpenSlide's own generator; any file that the jobs read."""
 
+import weakref
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +15,8 @@ from inference.lab.flat_slide import FlatSlide
 from inference.lab.kept import Kept
 from inference.lab.not_shown import NotShownError, without_places
 from preprocessing.errors import SlideError
-from preprocessing.readers.opening import local_path, open_slide
+from preprocessing.readers.opening import open_slide
+from preprocessing.readers.staged import staged
 
 TILE: Final = 256
 """Side of a tile, pixels: that of most slides' own tiles, so that few have to be decoded for one."""
@@ -109,37 +112,30 @@ def open_image(path: str) -> SlideImage:
     """Open a slide or a flat image to look at it.
 
     Args:
-        path: of the file, plain or `file://`.
+        path: of the file, plain or by URI; what lies on HDFS or S3 is copied to this machine first, see `staged`, and
+            its copy is in use as long as the slide is.
 
     Raises:
-        NotShownError: it lies elsewhere, is gone, in no known format, or a flat image too large to be held.
+        NotShownError: it is gone, cannot be copied, in no known format, or a flat image too large to be held.
     """
     name = path.rpartition("/")[2]
-    local = file_of(path)
-    if not Path(local).is_file():
-        raise NotShownError(410, f"{name} is not where it was when it was judged; if it moved, give --slides FOLDER")
-    try:
-        slide: openslide.AbstractSlide = openslide.OpenSlide(local)
-    except openslide.OpenSlideError:
-        slide = _flat(local, name)
-    slide.set_cache(_CACHE)
-    return SlideImage(local, slide)
-
-
-def file_of(path: str) -> str:
-    """Where a slide lies on this machine's disks.
-
-    Raises:
-        NotShownError: it lies elsewhere.
-    """
-    try:
-        return local_path(path)
-    except SlideError as error:
-        place, _, rest = path.partition("://")
-        name = rest.rpartition("/")[2]
-        raise NotShownError(
-            404, f"{name} lies on {place}, not on a disk of this machine; copy it and give --slides FOLDER"
-        ) from error
+    with ExitStack() as unless_opened:
+        try:
+            local = unless_opened.enter_context(staged(path)).path
+        except SlideError as error:
+            raise NotShownError(410, without_places(str(error), path)) from error
+        if not Path(local).is_file():
+            raise NotShownError(
+                410, f"{name} is not where it was when it was judged; if it moved, give --slides FOLDER"
+            )
+        try:
+            slide: openslide.AbstractSlide = openslide.OpenSlide(local)
+        except openslide.OpenSlideError:
+            slide = _flat(local, name)
+        slide.set_cache(_CACHE)
+        image = SlideImage(local, slide)
+        weakref.finalize(image, unless_opened.pop_all().close)
+    return image
 
 
 def _flat(path: str, name: str) -> FlatSlide:

@@ -158,9 +158,9 @@ def test_of_many_that_try_at_once_exactly_one_gets_it(state: str, tmp_path: Path
         assert list(out.iterdir()) == []
 
 
-def test_s3_decides_who_of_many_gets_it(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_decides_who_of_many_gets_it(elsewhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_machine", lambda: threading.current_thread().name)  # each of another machine
-    out, jobs = f"{s3.uri}/locked", 8
+    out, jobs = f"{elsewhere}/locked", 8
     for _ in range(3):
         start, tried = threading.Barrier(jobs), threading.Barrier(jobs)
         with ThreadPoolExecutor(jobs) as pool:

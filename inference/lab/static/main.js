@@ -17,6 +17,7 @@ import { SlideViewer } from "./viewer.js";
 
 const ZOOM = 1.5; // of one press of + or -
 const LOOK = { heat: true, opacity: 0.5, map: "turbo", truth: true, marks: true };
+const AGAIN = 1000; // ms between looks for a slide that is being fetched
 const ALONE = 3000; // ms at most that the first slide has the server for itself
 
 const server = new Server();
@@ -33,9 +34,10 @@ let look;
 let wanted = null; // id of the slide that is open or being opened
 let opening = null; // what stops the opening of the one before
 
-/** Words in the slide's place; none takes them away. */
-function say(title = "", text = "") {
+/** Words in the slide's place; none takes them away. What is waited for is nothing bad. */
+function say(title = "", text = "", { waiting = false } = {}) {
   const box = byId("message");
+  box.classList.toggle("waiting", waiting);
   box.hidden = !title;
   box.querySelector("h2").textContent = title;
   box.querySelector("p").textContent = text;
@@ -78,6 +80,10 @@ async function openSlide(id, view, asked = null) {
 }
 
 async function showSlide(slide, view, signal) {
+  if (slide.fetching) {
+    waitFor(slide, view, signal);
+    return;
+  }
   closeSlide();
   describeSlide(slide);
   const { slide: hidden, ...problems } = slide.problems ?? {};
@@ -99,6 +105,17 @@ async function showSlide(slide, view, signal) {
   const stopped = slide.status === "done" ? slide.error : `${slide.status}: ${slide.error ?? "nothing of this slide was judged"}`;
   note([...new Set([stopped, ...Object.values(problems)].filter(Boolean))].join("\n"));
   keepLink();
+}
+
+/** Say that a slide is on its way, once, and look again until it is here or another one is wanted. */
+function waitFor(slide, view, signal) {
+  const { slide: where } = slide.problems;
+  if (byId("message").querySelector("p").textContent !== where) {
+    closeSlide();
+    describeSlide(slide);
+    say("Fetching this slide", where, { waiting: true });
+  }
+  setTimeout(() => { if (!signal.aborted) openSlide(slide.slide_id, view); }, AGAIN);
 }
 
 function change(part) {

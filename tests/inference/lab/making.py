@@ -157,7 +157,7 @@ def note_slides(folder: Path, slides: Mapping[str, str], scores: Mapping[str, fl
 
 
 @contextmanager
-def lab_over(run: Path, slides: Path | None = None, token: str | None = None) -> Iterator[httpx.Client]:
+def lab_over(run: Path | str, slides: Path | None = None, token: str | None = None) -> Iterator[httpx.Client]:
     """The lab of a run, served; yields a client of it that has not asked yet."""
     view = RunView(str(run), None if slides is None else str(slides))
     with served(lab_app(view, token)) as url, httpx.Client(base_url=url) as client:
