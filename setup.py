@@ -77,6 +77,7 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=[
         "histospark",
+        "histospark.demos",
         "histospark.drawing",
         "preprocessing",
         "preprocessing.importing",

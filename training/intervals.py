@@ -152,6 +152,7 @@ def resampled_metrics(
             "specificity": 1 - (finds - hits) / negatives,
             "recall": sensitivity,
             "precision": np.where(finds > 0, hits / finds, 0.0),
+            "accuracy": (2 * hits - finds + negatives) / (positives + negatives),
             "calibration_error": _calibration_errors(slide_of, labels, probabilities, counts),
         }
     return {name: np.where(lacking, np.nan, value) for name, value in values.items()}

@@ -32,6 +32,12 @@ class BinaryMetrics:
     patches: int
     positives: int
 
+    @property
+    def accuracy(self) -> float:
+        """Share of patches judged right."""
+        negatives = self.patches - self.positives
+        return (self.sensitivity * self.positives + self.specificity * negatives) / self.patches
+
 
 @dataclass(frozen=True)
 class RocCurve:

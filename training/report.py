@@ -47,7 +47,7 @@ def binary_findings(title: str, sets: Mapping[str, Judged]) -> Findings:
     """
     evidence = {name: judged.evidence for name, judged in sets.items() if judged.evidence is not None}
     metrics = {name: judged.metrics for name, judged in sets.items()}
-    more = {name: as_json(it) for name, it in evidence.items()}
+    more = {name: {"accuracy": metrics[name].accuracy} | as_json(it) for name, it in evidence.items()}
     return Findings(
         title=title,
         sections=metric_sections(metrics, evidence),

@@ -1,6 +1,6 @@
 """Two classes in words: tables with one column per judged set, and sentences that tell how sure the numbers are."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 
 from training.evidence import Evidence
@@ -20,10 +20,10 @@ def metric_sections(sets: Mapping[str, BinaryMetrics], evidence: Mapping[str, Ev
         sets: metrics by the name of the set.
         evidence: of those sets whose slides are known; rows and a second table come with it.
     """
-    columns = ("metric", *sets)
+    columns, plain = ("metric", *sets), [field.name for field in fields(BinaryMetrics)]
     if not evidence:
-        return (Section(None, Table(columns, tuple(_metric_rows(sets, evidence)))),)
-    rows = (*_metric_rows(sets, evidence), *_evidence_rows(sets, evidence))
+        return (Section(None, Table(columns, tuple(_metric_rows(plain, sets, evidence)))),)
+    rows = (*_metric_rows((*plain, "accuracy"), sets, evidence), *_evidence_rows(sets, evidence))
     target = next(iter(evidence.values())).target_sensitivity
     brackets = (
         f" In brackets: {COVERAGE:.0%} intervals over slides." if any(it.intervals for it in evidence.values()) else ""
@@ -64,8 +64,8 @@ def shown(value: float | None, interval: Interval | None = None) -> str:
     return f"{value:.5f}" + (f" ({interval.low:.3f} to {interval.high:.3f})" if interval else "")
 
 
-def _metric_rows(sets: Mapping[str, BinaryMetrics], evidence: Mapping[str, Evidence]) -> _Rows:
-    for name in (field.name for field in fields(BinaryMetrics)):
+def _metric_rows(names: Iterable[str], sets: Mapping[str, BinaryMetrics], evidence: Mapping[str, Evidence]) -> _Rows:
+    for name in names:
         cells = [shown(getattr(metrics, name), _interval(evidence.get(of), name)) for of, metrics in sets.items()]
         yield (name, *cells)
 

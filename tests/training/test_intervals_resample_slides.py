@@ -24,7 +24,7 @@ from training.metrics import binary_metrics
 from training.slide_level import ScoredPatches, slide_rows
 
 THRESHOLD = 0.55
-PLAIN = ("auc", "sensitivity", "specificity", "recall", "precision")
+PLAIN = ("auc", "sensitivity", "specificity", "recall", "precision", "accuracy")
 
 
 def error_of_calibration(labels: np.ndarray, probabilities: np.ndarray) -> float:
