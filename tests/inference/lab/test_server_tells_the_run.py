@@ -142,7 +142,7 @@ def test_a_slide_that_is_gone_moved_or_far_away_says_so(lab_run: MadeRun, sparse
     there = tmp_path / "there"
     there.mkdir()
     shutil.copyfile(lab_run.slide("tumor_01"), there / "gone.tif")
-    places = {"gone": str(there / "gone.tif"), "far": "s3://bucket/folder/far.svs", "never": "/nowhere/at/all.svs"}
+    places = {"gone": str(there / "gone.tif"), "far": "gs://bucket/folder/far.svs", "never": "/nowhere/at/all.svs"}
     run = bare_run(tmp_path / "run", sparse, places, {"gone": 0.5})
     with lab_over(run) as client:
         assert client.get("/slides/gone/thumbnail.jpg").status_code == 200
