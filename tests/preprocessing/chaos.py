@@ -58,7 +58,7 @@ class Chaos:
         return [Store(f"{self.place.uri}/outs/{name}") for name in self.place.names("outs")]
 
 
-def chaos(uri: str, folder: Path, kills: int, workers: int, seed: int) -> Chaos:
+def chaos(uri: str, folder: Path, kills: int, workers: int, seed: int, slides: int = 3) -> Chaos:
     """Do it.
 
     Args:
@@ -67,11 +67,12 @@ def chaos(uri: str, folder: Path, kills: int, workers: int, seed: int) -> Chaos:
         kills: of drivers and of process groups, in turns.
         workers: kills of Spark's Python workers and of the process that they are forked from.
         seed: of moments and victims.
+        slides: in each output; two make a wave.
     """
     rng, done = random.Random(seed), Chaos(Store(uri), folder)
     drawn = folder / "drawn"
     drawn.mkdir()
-    for number in range(3):
+    for number in range(slides):
         draw_slide(drawn, f"tumor_{number}", seed=number, side=512, lesions=1)
     stored(drawn, Store(f"{uri}/slides"))
     job = _start(done, 0, ENDLESS)
@@ -80,7 +81,7 @@ def chaos(uri: str, folder: Path, kills: int, workers: int, seed: int) -> Chaos:
     _wait_for("0", job, done)
     usual = time.monotonic() - begun
     expected = digests(done.outs[0])
-    assert len(expected) > 3
+    assert len(expected) > slides
     over = threading.Event()
     reader = threading.Thread(target=_look, args=(done, expected, over))
     reader.start()
@@ -106,7 +107,7 @@ def chaos(uri: str, folder: Path, kills: int, workers: int, seed: int) -> Chaos:
         assert digests(out) == expected, out.uri
         assert not [path for path in out.files() if "/_" in path and f"/{MANIFESTS}/" not in path], "something is left"
         last = ledger.latest(out, "tile")
-        assert last["status"].tolist() == ["done"] * 3
+        assert last["status"].tolist() == ["done"] * slides
         assert last["patches"].sum() > 0
     assert not done.torn, done.torn
     return done

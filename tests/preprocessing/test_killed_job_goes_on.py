@@ -19,7 +19,7 @@ def test_jobs_and_workers_killed_at_random_moments(tmp_path: Path) -> None:
 
 
 def test_jobs_and_workers_killed_with_slides_and_tables_elsewhere(elsewhere: str, tmp_path: Path) -> None:
-    done = chaos(elsewhere, tmp_path, kills=2, workers=4, seed=3)
+    done = chaos(elsewhere, tmp_path, kills=2, workers=4, seed=3, slides=2)
     assert (done.drivers, done.groups) == (1, 1)
     assert done.workers > 0, "no worker was hit"
     assert done.looks > 0
