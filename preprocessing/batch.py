@@ -4,6 +4,7 @@ Shared by every job that goes over slides; the job itself is a function from a w
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from cluster.attempts import attempts_mislead
 from cluster.errors import ExitCode, JobError, UsageError
 from cluster.lock import confirm_lock, output_lock
 from cluster.progress import Progress, watch_tasks
@@ -20,6 +22,7 @@ from cluster.stage_names import told_of_stages
 from preprocessing import ledger
 from preprocessing.errors import LostPatchesError, WindowLargerThanSlideError, WorkerLostError
 from preprocessing.inventory import SlideEntry
+from preprocessing.isolation import acquit
 from preprocessing.ledger import Outcome
 from preprocessing.publish import SlideTable
 from preprocessing.run_metrics import RunMeter, metered
@@ -171,8 +174,9 @@ class Batch:
 
         One culprit in n slides costs about 2 log2(n) broken waves; it is tried once more alone and then given up.
         """
+        started = time.time()
         try:
-            return do_wave(entries)
+            outcomes = do_wave(entries)
         except (UsageError, JobError):
             raise
         except Exception as error:
@@ -181,10 +185,32 @@ class Batch:
             if len(entries) == 1 and not again:
                 return [ledger.failed_by(entries[0], self._readable(error))]
             log.warning("%s broke (%s); trying again in parts", _named(entries), type(error).__name__)
+        else:
+            return self._acquitted(outcomes, do_wave, started) if again else outcomes
         if len(entries) == 1:
             return self._attempt(entries, do_wave, again=False)
         middle = len(entries) // 2
         return self._attempt(entries[:middle], do_wave) + self._attempt(entries[middle:], do_wave)
+
+    def _acquitted(self, outcomes: list[Outcome], do_wave: DoWave, since: float) -> list[Outcome]:
+        """Slides that were given up once more, each alone, where the cluster and not they may have ended the attempts.
+
+        Args:
+            outcomes: of a wave.
+            do_wave: as for `run`.
+            since: when the wave began, Unix time.
+        """
+        given_up = [o for o in outcomes if o.error_type == WorkerLostError.__name__]
+        why = attempts_mislead(self.spark, since) if given_up else ""
+        if not why:
+            return outcomes
+        kept = [o for o in outcomes if o.error_type != WorkerLostError.__name__]
+        for entry in (outcome.entry for outcome in given_up):
+            log.warning("slide %s was given up, but %s; trying again", entry.slide_id, why)
+            self.table.discard(entry.slide_id)
+            acquit(entry.slide_id, self.table.staging)
+            kept += self._attempt([entry], do_wave, again=False)
+        return kept
 
     def _readable(self, error: Exception) -> Exception:
         """Spark's own errors are pages of Java; the ledger's trace keeps them, a person gets a line."""

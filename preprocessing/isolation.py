@@ -1,7 +1,8 @@
 """One slide cannot cost others their work: a slide that ends its worker is tried twice and then recorded.
 
 A native crash, a kill for memory or a hang ends the Python worker; Spark then tries the task again. Spark counts the
-attempts, so that this works whatever ended the worker. Needs a session that allows three attempts at a task
+attempts, so that this works whatever ended the worker. Those that went with their executor count, too: where executors
+were lost, `Batch` acquits the slide and tries it once more. Needs a session that allows three attempts at a task
 (`spark.task.maxFailures`, or `local[N,F]`); where it allows fewer, `Batch` finds the slide by halving the wave.
 """
 
@@ -42,6 +43,11 @@ def isolated(slide_id: str, unit: str, staging: str) -> Iterator[Callable[[], No
         raise _lost(store.read_bytes(note).decode())
     with watchdog(name) as alive:
         yield alive
+
+
+def acquit(slide_id: str, staging: str) -> None:
+    """A slide that was given up is no longer: its work is done anew."""
+    Store(staging).remove(f"{_DEADLY}/{slide_id}")
 
 
 def _lost(words: str) -> WorkerLostError:

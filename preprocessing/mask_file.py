@@ -1,21 +1,30 @@
 """The mask of a slide's thumbnail as a file: a PNG of one bit a pixel, which people can look at."""
 
 import io
+import uuid
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from cluster.storage import Store
+from preprocessing.shard_file import WRITING
 
 _QUICK = 1  # the mask is small at any level of compression, and this one takes a quarter of the time
 
 
 def write_mask(mask: NDArray[np.bool_], store: Store, name: str) -> None:
-    """Write an (h, w) bool mask, set pixels white, below a folder. Memory: a byte a pixel, and the file."""
+    """Write an (h, w) bool mask, set pixels white. Memory: a byte a pixel, and the file.
+
+    Args:
+        mask: of the thumbnail.
+        store: the staging folder; where it is gone, as for a worker that comes back after its job, it stays so.
+        name: of the file below it.
+    """
     buffer = io.BytesIO()
     Image.fromarray(mask).save(buffer, "PNG", compress_level=_QUICK)
-    store.write_bytes(buffer.getvalue(), name)
+    with store.new_file(name, f"{WRITING}/{uuid.uuid4().hex}") as file:
+        file.write(buffer.getvalue())
 
 
 def read_mask(store: Store, name: str) -> NDArray[np.bool_]:
