@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from cluster.errors import JobError
@@ -63,6 +64,17 @@ def spark_session(name: str, master: str | None = None) -> Iterator[SparkSession
         yield spark
     finally:
         spark.stop()
+
+
+def session_for_yarn() -> None:
+    """Open and close a session for a driver on a node of YARN that ended well and never needed one.
+
+    To YARN such a driver has failed, whatever its exit code. No executor is asked for; elsewhere nothing is done.
+    """
+    on_a_node = "PYSPARK_GATEWAY_PORT" in os.environ and "CONTAINER_ID" in os.environ
+    if on_a_node and SparkContext._gateway is None:
+        builder = SparkSession.builder.config("spark.dynamicAllocation.enabled", "false")
+        builder.config("spark.executor.instances", "0").getOrCreate().stop()
 
 
 def _cause(error: Py4JJavaError) -> str:

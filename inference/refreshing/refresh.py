@@ -7,7 +7,7 @@ import click
 
 from cluster.entry import run_command
 from cluster.errors import ExitCode
-from cluster.session import spark_session
+from cluster.session import session_for_yarn, spark_session
 from inference.model_source import local_model, model_option
 from inference.refreshing.one_refresh import Order, SteppedAsideError, refresh_once
 from inference.refreshing.reported import command_line
@@ -74,4 +74,7 @@ def tell_refresh(summary: RunSummary) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(refresh))
+    exit_code = run_command(refresh)
+    if exit_code == ExitCode.GOOD:
+        session_for_yarn()
+    sys.exit(exit_code)

@@ -1,6 +1,7 @@
-"""Slides, model and output on S3 or HDFS: the results of a local run, also of a run that was killed on the way."""
+"""Slides, model and output on S3 or HDFS: the results of a local run, also where it was killed, and on YARN."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -19,6 +20,8 @@ from preprocessing.inventory import inventory
 from preprocessing.published_files import MANIFESTS
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import save_recipe
+from tests.cluster.hadoop.servers import Hadoop
+from tests.cluster.hadoop.submitting import SMALL
 from tests.cluster.tables_elsewhere import fetched, stored
 from tests.conftest import Command
 from tests.inference.killing import killed_once_a_slide_is_done
@@ -34,33 +37,80 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HISTOSPARK_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture(scope="module")
+def some(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two slides."""
+    folder = tmp_path_factory.mktemp("some") / "slides"
+    return Path(shutil.copytree(drawn, folder, ignore=shutil.ignore_patterns("tumor_02*")))
+
+
+@pytest.fixture(scope="module")
+def local(
+    spark: SparkSession, sparse: Recipe, exported: Path, some: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Results of a run on this machine's disks."""
+    out = tmp_path_factory.mktemp("local")
+    run_inference(spark, sparse, inventory(str(some), sparse.tiling, sparse.seed), exported, str(out), wave=1)
+    return out
+
+
+@pytest.fixture
+def told(some: Path, exported: Path, sparse: Recipe, tmp_path: Path) -> Callable[[str], list[object]]:
+    """Puts slides and model below a URI; the command line that names them, and an output there."""
+
+    def tell(place: str) -> list[object]:
+        slides, model = stored(some, Store(f"{place}/slides")), stored(exported.parent, Store(f"{place}/model"))
+        save_recipe(sparse, str(tmp_path))
+        given = ["--conf", tmp_path / "recipe.yaml", "--slides", slides.uri, "--model", f"{model.uri}/{exported.name}"]
+        return [*given, "--out", f"{place}/out", "--wave", 1]
+
+    return tell
+
+
 @pytest.mark.parametrize(("elsewhere", "then"), [("s3", "infer"), ("hdfs", "refresh")], indirect=["elsewhere"])
 def test_killed_and_gone_on_with_gives_the_results_of_a_local_run(
-    elsewhere: str, then: str, histospark: Command, spark: SparkSession, sparse: Recipe, exported: Path, drawn: Path,
+    elsewhere: str, then: str, told: Callable[[str], list[object]], histospark: Command, sparse: Recipe, local: Path,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    some = shutil.copytree(drawn, tmp_path / "some", ignore=shutil.ignore_patterns("tumor_02*"))
-    slides, model = stored(some, Store(f"{elsewhere}/slides")), stored(exported.parent, Store(f"{elsewhere}/model"))
-    save_recipe(sparse, str(tmp_path))
-    out, uri = Store(f"{elsewhere}/out"), f"{model.uri}/{exported.name}"
-    command = ["--conf", tmp_path / "recipe.yaml", "--slides", slides.uri, "--model", uri, "--out", out.uri]
-    killed_once_a_slide_is_done(["infer", *command, "--wave", 1], out, tmp_path / "log")
+    command, out = told(elsewhere), Store(f"{elsewhere}/out")
+    killed_once_a_slide_is_done(["infer", *command], out, tmp_path / "log")
     assert list(ledger_of(fetched(out, tmp_path / "killed"))["slide_id"]) == ["normal_01"]
 
     ended = histospark(then, *command, *(["--settle", "0"] if then == "refresh" else []))
     assert ended.returncode == 0, ended.stderr[-3000:]
-    told = RunSummary.model_validate_json(out.read_bytes("report.json"))
-    assert (told.kind, told.skipped, told.done, told.slides) == (then, 1, ("tumor_01",), slides.uri)
-    there, local = fetched(out, tmp_path / "there"), tmp_path / "local"
-    run_inference(spark, sparse, inventory(str(some), sparse.tiling, sparse.seed), exported, str(local), wave=1)
+    summary = RunSummary.model_validate_json(out.read_bytes("report.json"))
+    assert (summary.kind, summary.skipped, summary.done) == (then, 1, ("tumor_01",))
+    assert summary.slides == f"{elsewhere}/slides"
+    assert_same_results(fetched(out, tmp_path / "there"), local)
+    with local_model(f"{elsewhere}/model/model.keras") as file:
+        assert_nothing_is_left_to_do(Order(sparse, f"{elsewhere}/slides", file, out.uri))
+
+
+def test_refresh_on_yarn_with_all_on_hdfs_gives_the_results_of_a_local_run(
+    hdfs: Hadoop, told: Callable[[str], list[object]], histospark: Command, local: Path, tmp_path: Path
+) -> None:
+    place = f"{hdfs.uri}/{tmp_path.name}"
+    command, out = [*told(place), "--settle", "0"], Store(f"{place}/out")
+    settings = [word for key, value in SMALL.items() for word in ("--spark-conf", f"{key}={value}")]
+    yarn = ("submit", "refresh", "--master", "yarn", "--deploy-mode", "cluster", *settings)
+    first = histospark(*yarn, *command)
+    assert first.returncode == 0, (first.stdout + first.stderr)[-6000:]
+    assert "2 new and 0 changed slides; 2 done" in first.stdout  # of the driver, which ran on a node
+    assert_same_results(fetched(out, tmp_path / "there"), local)
+
+    second = histospark(*yarn, *command)
+    assert second.returncode == 0, (second.stdout + second.stderr)[-6000:]  # without Spark, which YARN thinks a failure
+    assert "0 new and 0 changed slides; 0 done, 0 empty, 0 failing, 0 waiting, 2 done before" in second.stdout
+
+
+def assert_same_results(there: Path, local: Path) -> None:
+    """All that inference writes, byte by byte, but for what tells of a run or a place."""
     found = {name: digest for name, digest in contents(there).items() if not name.startswith(OF_A_RUN)}
     assert found == contents(local)
     assert {"lesions.csv", "engine.json", "model.json", "heatmaps/tumor_01.tif"} <= found.keys()
     assert not [path for path in there.rglob("_*") if path.name != MANIFESTS], "something is left"
     ledgers = [ledger_of(each).sort_values("slide_id")[SAME_IN_LEDGER] for each in (there, local)]
     assert ledgers[0].to_dict("records") == ledgers[1].to_dict("records")
-    with local_model(uri) as file:
-        assert_nothing_is_left_to_do(Order(sparse, slides.uri, file, out.uri))
 
 
 def assert_nothing_is_left_to_do(order: Order) -> None:
