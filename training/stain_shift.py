@@ -21,7 +21,7 @@ from training.judging import Judging
 from training.slide_level import ScoredPatches
 from training.table import PatchTable
 
-PATCHES: Final = 2048  # judged under each shift, spread evenly over slides and classes
+PATCHES: Final = 1024  # judged under each shift, spread evenly over slides and classes
 FEWEST_OF_SLIDE: Final = 8  # of each slide and class, however many slides there are
 
 
