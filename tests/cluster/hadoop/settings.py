@@ -91,7 +91,7 @@ def _yarn(ports: Ports) -> Mapping[str, str]:
         "yarn.resourcemanager.connect.max-wait.ms": "60000",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "250",
         "yarn.nm.liveness-monitor.expiry-interval-ms": "10000",
-        "yarn.scheduler.minimum-allocation-mb": "128",
+        "yarn.scheduler.minimum-allocation-mb": "32",
         "yarn.scheduler.include-port-in-node-name": "true",  # several nodes on one machine
         "yarn.resourcemanager.scheduler.monitor.enable": "true",
         "yarn.resourcemanager.monitor.capacity.preemption.monitoring_interval": "1000",
