@@ -92,13 +92,17 @@ class StandaloneCluster:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add_worker(self) -> Worker:
-        """Start one more worker; `wait_for_workers` says when it has joined."""
+    def add_worker(self, host: str = HOST) -> Worker:
+        """Start one more worker; `wait_for_workers` says when it has joined.
+
+        Args:
+            host: its address; all of 127.0.0.0/8 are this machine, and Spark takes two of them for two machines.
+        """
         number, port = len(self.workers), free_port()
         cores, memory = self._size
         work, log = self.folder / f"work-{number}", self.folder / f"worker-{number}.log"
         process = self._start(
-            "worker.Worker", log, self.master, "--host", HOST, "--webui-port", port, "--cores", cores,
+            "worker.Worker", log, self.master, "--host", host, "--webui-port", port, "--cores", cores,
             "--memory", memory, "--work-dir", work,
         )  # fmt: skip
         self.workers.append(Worker(process, port, work, log))
