@@ -25,12 +25,13 @@ def attempts_mislead(spark: SparkSession, since: float) -> str:
 
 
 def _lost_executors(spark: SparkSession, since: float) -> str:
+    """One that was killed for its memory does not count: the task did that, and YARN ends a job that loses too many."""
     await_figures(spark)
     executors = spark.sparkContext._jsc.sc().statusStore().executorList(False)  # the last hundred that went, too
     for number in range(executors.size()):
         executor = executors.apply(number)
-        went = executor.removeTime()
-        if went.isDefined() and went.get().getTime() / 1000 >= since:
-            reason = executor.removeReason()
-            return f"executor {executor.id()} was lost ({reason.get() if reason.isDefined() else 'no reason given'})"
+        if executor.removeTime().isDefined() and executor.removeTime().get().getTime() / 1000 >= since:
+            reason = executor.removeReason().get() if executor.removeReason().isDefined() else "no reason given"
+            if "memory" not in reason:
+                return f"executor {executor.id()} was lost ({reason})"
     return ""
