@@ -132,14 +132,16 @@ def test_same_task_loses_its_executor_twice(
 ) -> None:
     """For Spark's count of attempts it looks like a slide that ends its workers: it is done once more, alone."""
     with job_on(cluster, drawn, tmp_path, {}, WHOLE) as job:
-        first = stopped_at_work(cluster)
-        (unit,) = first.units
-        kill(first.tree)
-        second = stopped_at_work(cluster)
-        assert second.units == {unit}
-        kill(second.tree)
+        unit = ""
+        executor = stopped_at_work(cluster)
+        while executor.units != {unit}:  # a short task may be repeated before we are there
+            (unit,) = executor.units
+            kill(executor.tree)
+            executor = stopped_at_work(cluster)
+        kill(executor.tree)
         assert_all_is_well(job, tmp_path, table_of(spark, drawn, tmp_path / "undisturbed", WHOLE))
-    assert cut_short_in(job) == 2
+    assert cut_short_in(job) >= 2
+    assert "was given up, but executor" in job.said
 
 
 def test_straggler_and_its_speculative_copy(
@@ -190,4 +192,4 @@ def test_machine_falls_silent_and_comes_back_too_late(
         wait_for(lambda: executor not in executors(cluster), "the executor does not give up")
         assert_all_is_well(job, tmp_path, undisturbed)
     assert lost_in(job)
-    assert cut_short_in(job) == 2
+    assert cut_short_in(job) >= 2
