@@ -122,9 +122,6 @@ def own_settings(target: Target, environment: Mapping[str, str]) -> dict[str, st
         "spark.pyspark.driver.python": PYTHON,
         "spark.yarn.appMasterEnv.PYSPARK_PYTHON": PYTHON,
         "spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON": PYTHON,
-        # A driver that ends with a code has its reason, and a second one would only say the same later. YARN does not
-        # count attempts that it ended itself, by preemption or with a lost node.
-        "spark.yarn.maxAppAttempts": "1",
         # Until the driver opens its session, which comes after a look at all slides. YARN itself waits no longer.
         "spark.yarn.am.waitTime": "600s",
     }

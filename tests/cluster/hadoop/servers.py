@@ -28,6 +28,7 @@ _DATA_NODE: Final = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 _RESOURCE_MANAGER: Final = "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager"
 _NODE_MANAGER: Final = "org.apache.hadoop.yarn.server.nodemanager.NodeManager"
 _STARTS_WITHIN: Final = 300.0  # seconds
+_TURNS: Final = 3  # of starting, where somebody else takes a port meanwhile
 _JAVA_OPTIONS: Final = (
     "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData",
     "--add-opens=java.base/java.lang=ALL-UNNAMED",
@@ -55,12 +56,6 @@ class Hadoop:
         self.folder = folder
         self.nodes: list[Daemon] = []
         self._wanted, self._cores, self._memory_mb = nodes, cores, memory_mb
-        ports: set[int] = set()
-        while len(ports) < len(fields(Ports)):
-            ports.add(free_port())
-        self._ports = Ports(*ports)
-        self.uri = f"hdfs://{HOST}:{self._ports.hdfs}"
-        self.web = f"http://{HOST}:{self._ports.yarn_web}"
         self.conf_dir = folder / "conf"
         self.environment = {"HADOOP_CONF_DIR": str(self.conf_dir)}
         self._daemons: list[Daemon] = []
@@ -69,25 +64,41 @@ class Hadoop:
         ensure_java()
         self._java_home = Path(os.environ.get("JAVA_HOME") or Path(shutil.which("java") or "").resolve().parent.parent)
         self._class_path = os.pathsep.join(map(str, [self.conf_dir, *server_jars()]))
-        for name in ("conf", "data", "tmp"):
-            (self.folder / name).mkdir(parents=True)
-        write_settings(self.conf_dir, self._ports, self.folder / "data")
-        try:
-            self.resource_manager = self._start("resource-manager", _RESOURCE_MANAGER)
-            for _ in range(self._wanted):
-                self.add_node()
-            self.tool(_NAME_NODE, "-format", "-nonInteractive").check_returncode()
-            self.name_node = self._start("name-node", _NAME_NODE)
-            self.data_node = self._start("data-node", _DATA_NODE)
-            self._wait("the data node", lambda: self._hdfs_state()["NumLiveDataNodes"] == 1)
-            self.wait_for_nodes(self._wanted)
-        except BaseException:
-            self.close()
-            raise
+        for turn in range(_TURNS):
+            try:
+                self._start_all()
+                break
+            except BaseException as error:
+                self.close()
+                if turn + 1 == _TURNS or "Address already in use" not in str(error):
+                    raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _start_all(self) -> None:
+        """Start on ports that nobody uses; somebody may take one before its server does."""
+        ports: set[int] = set()
+        while len(ports) < len(fields(Ports)):
+            ports.add(free_port())
+        self._ports = Ports(*ports)
+        self.uri = f"hdfs://{HOST}:{self._ports.hdfs}"
+        self.web = f"http://{HOST}:{self._ports.yarn_web}"
+        self.nodes.clear()
+        self._daemons.clear()
+        for name in ("conf", "data", "tmp"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            (self.folder / name).mkdir(parents=True)
+        write_settings(self.conf_dir, self._ports, self.folder / "data")
+        self.resource_manager = self._start("resource-manager", _RESOURCE_MANAGER)
+        for _ in range(self._wanted):
+            self.add_node()
+        self.tool(_NAME_NODE, "-format", "-nonInteractive").check_returncode()
+        self.name_node = self._start("name-node", _NAME_NODE)
+        self.data_node = self._start("data-node", _DATA_NODE)
+        self._wait("the data node", lambda: self._hdfs_state()["NumLiveDataNodes"] == 1)
+        self.wait_for_nodes(self._wanted)
 
     def add_node(self) -> Daemon:
         """Start one more node manager; `wait_for_nodes` says when it has joined."""
