@@ -25,7 +25,10 @@ FORMS = re.compile(
 )
 # Where Spark declares its settings: they are known once these have been loaded.
 DECLARED_IN = (
-    *(f"org.apache.spark.internal.config.{name}$" for name in ("package", "UI", "Network", "Python", "History")),
+    *(
+        f"org.apache.spark.internal.config.{name}$"
+        for name in ("package", "UI", "Network", "Python", "History", "Deploy", "Worker")
+    ),
     "org.apache.spark.deploy.yarn.config.package$",
 )
 
