@@ -13,6 +13,7 @@ import keras
 from cluster.errors import UsageError
 from preprocessing.recipe import Recipe, Training
 from training.augmentation import PatchAugmentation
+from training.bilinear import scaled_to
 from training.head import head, set_statistics
 from training.precision import arithmetic
 from training.weights import ImageNetFile, local_weights
@@ -114,7 +115,7 @@ def core_model(scales: int, window: int, training: Training, classes: int = 2) -
     with local_weights(training.weights, backbone.imagenet) as weights, arithmetic(training.precision):
         towers = [_tower(name, backbone, side, training, weights) for name in names]
     features = [
-        towers[scale % len(towers)](backbone.scaled(_sized(pixels, side, name), f"centered_{name}"))
+        towers[scale % len(towers)](backbone.scaled(scaled_to(pixels, side), f"centered_{name}"))
         for scale, (name, pixels) in enumerate(inputs.items())
     ]
     joined = keras.layers.Concatenate(dtype="float32", name="features")(features) if scales > 1 else features[0]
@@ -148,12 +149,6 @@ def training_model(core: keras.Model, recipe: Recipe) -> keras.Model:
     )
     changed = augmentation(list(inputs.values()))
     return keras.Model(inputs, core(dict(zip(inputs, changed, strict=True))), name="training")
-
-
-def _sized(pixels: Any, side: int, name: str) -> Any:
-    if pixels.shape[1] == side:
-        return pixels
-    return keras.layers.Resizing(side, side, "bilinear", dtype="float32", name=f"sized_{name}")(pixels)
 
 
 def _check_side(backbone: Backbone, side: int, training: Training) -> None:

@@ -1,5 +1,9 @@
 """The head against its formula in NumPy: pooling, hidden layers, dropout, and patches scaled before a tower."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from numpy.typing import NDArray
 
 from cluster.errors import UsageError
 from preprocessing.recipe import Training
+from tests.conftest import ROOT
 from training.grad_cam import grad_cam
 from training.models import core_model
 
@@ -103,6 +108,24 @@ def test_patches_are_scaled_bilinearly_before_a_tower_sees_them(pixels: NDArray[
     plain.set_weights(scaled.get_weights())
     found = scaled.predict_on_batch({"scale_0": pixels})
     np.testing.assert_allclose(found, plain.predict_on_batch({"scale_0": enlarged(pixels, 60)}), rtol=1e-4, atol=1e-6)
+
+
+def test_scaled_patches_and_hidden_layers_are_exported_as_they_are(tmp_path: Path) -> None:
+    """In a process of its own: OpenVINO must not be loaded before the export."""
+    code = (
+        "import keras, numpy as np; from pathlib import Path; from preprocessing.recipe import Training; "
+        "from training.models import core_model; from training.export import export_model; "
+        "core = core_model(1, 40, Training.model_validate({'weights': 'none', 'backbone': 'resnet50', "
+        "'input_side': 64, 'pooling': 'average_and_maximum', 'hidden': [5], 'dropout': 0.5})); "
+        f"core.save('{tmp_path}/model.keras'); "
+        f"core = keras.saving.load_model('{tmp_path}/model.keras', safe_mode=True); "
+        "images = np.random.default_rng(0).integers(0, 256, (8, 40, 40, 3)).astype(np.uint8); "
+        f"card = export_model(core, Path('{tmp_path}'), [{{'scale_0': images}}]); print(card.largest_difference)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert said.returncode == 0, said.stderr[-3000:]
+    assert float(said.stdout.split()[-1]) < 1e-4
+    assert (tmp_path / "model.xml").exists()
 
 
 def enlarged(images: NDArray[np.float32], side: int) -> NDArray[np.float32]:
