@@ -23,7 +23,6 @@ from tests.tables import digests, ledger_of
 CONF = str(ROOT / "conf" / "demo.yaml")
 DENSE = ("tiling.block=256", "tiling.blocks_per_shard=1", "tiling.stride=8")  # units of about 0.3 s
 WHOLE = ("tiling.stride=8", "tiling.block=1024")  # one unit a slide
-SECOND_HOST = "127.0.0.2"
 PAIRS_NOTICED_SOON = {
     "spark.network.timeout": "10s", "spark.network.timeoutInterval": "1s", "spark.executor.heartbeatInterval": "1s",
     "spark.executor.cores": "2", "spark.cores.max": "4",
@@ -43,11 +42,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneClus
 
 @pytest.fixture
 def cluster(running: StandaloneCluster) -> StandaloneCluster:
-    """With two workers that live, of two hosts by Spark's opinion; else there would be no speculation."""
-    hosts = ("127.0.0.1", SECOND_HOST)
-    alive = [worker for worker in running.workers if worker.process.poll() is None]
-    for host in hosts[len(alive) :]:
-        running.add_worker(host)
+    """With two workers that live, each of a host of its own by Spark's opinion; else it would copy no task."""
+    for _ in range(2 - sum(worker.process.poll() is None for worker in running.workers)):
+        running.add_worker(f"127.0.0.{len(running.workers) + 1}")
     running.wait_for_workers(2)
     return running
 
