@@ -16,7 +16,7 @@ from preprocessing.recipe import Recipe
 from training.card import load_card
 from training.job import run_training
 
-LOWEST_AUC: Final = 0.9  # on the slides of the split `test`; below it something is broken
+LOWEST_AUC: Final = 0.85  # on the slides of the split `test`; below it something is broken
 OVERRIDES: Final = (
     "training.weights=none",  # no download
     "training.precision=float32",  # float16 is for GPUs
