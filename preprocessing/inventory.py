@@ -50,7 +50,7 @@ def inventory(source: str, tiling: Tiling, seed: int) -> list[SlideEntry]:
     if not found:
         known = ", ".join(sorted(SLIDE_SUFFIXES | FLAT_SUFFIXES))
         raise UsageError(f"no slides in {source}; known endings are {known}")
-    _refuse_ambiguous(found)
+    refuse_ambiguous(found)
     entries = [_complete(entry, tiling) for entry in sorted(found, key=lambda entry: entry.slide_id)]
     entries = assign_splits(entries, tiling.splits, seed)
     entries = with_quotas(entries, tiling.sampling, seed)
@@ -137,7 +137,12 @@ def with_quotas(entries: Sequence[SlideEntry], sampling: Sampling, seed: int) ->
     return [replace(entry, max_normals=min(share + (entry.slide_id in one_more), most)) for entry in entries]
 
 
-def _refuse_ambiguous(entries: Sequence[SlideEntry]) -> None:
+def refuse_ambiguous(entries: Sequence[SlideEntry]) -> None:
+    """Make sure that every slide's name can be a folder, and is its own.
+
+    Raises:
+        UsageError: it cannot, or two have it.
+    """
     for entry in entries:
         if not entry.slide_id or any(sign in entry.slide_id for sign in "/\\=%") or entry.slide_id[0] in "._":
             raise UsageError(f"slide_id '{entry.slide_id}' cannot name a folder; rename the slide {entry.path}")

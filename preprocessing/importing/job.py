@@ -23,6 +23,7 @@ from preprocessing.file_states import FileStates
 from preprocessing.importing.collection import Collection, open_collection
 from preprocessing.importing.duplicates import Duplicates
 from preprocessing.importing.import_wave import import_wave
+from preprocessing.inventory import refuse_ambiguous
 from preprocessing.ledger import latest
 from preprocessing.options import tell
 from preprocessing.publish import SlideTable
@@ -66,7 +67,7 @@ def entries_of(collection: Collection, recipe: Recipe) -> list[SlideEntry]:
     """The slides of a collection, each its own patient; where it has no splits, those of the recipe are drawn.
 
     Raises:
-        UsageError: a slide stands in two splits.
+        UsageError: a slide stands in two splits, or its name cannot be a folder.
     """
     states = FileStates().states(collection.files)
     known = json.dumps([states[file] for file in collection.files])
@@ -79,6 +80,7 @@ def entries_of(collection: Collection, recipe: Recipe) -> list[SlideEntry]:
         entries.append(
             SlideEntry(str(slide_id), rows["file"].iloc[0], patient_id=str(slide_id), split=split, fingerprint=content)
         )
+    refuse_ambiguous(entries)
     return assign_splits(entries, recipe.tiling.splits, recipe.seed)
 
 

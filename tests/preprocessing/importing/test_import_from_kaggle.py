@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from cluster.errors import UsageError
 from preprocessing.importing.collection import open_collection
-from preprocessing.importing.job import run_import
+from preprocessing.importing.job import entries_of, run_import
 from preprocessing.importing.pcam_files import PREFIX
 from preprocessing.recipe import Recipe
 from tests.preprocessing.importing.rows import imported_rows
@@ -60,6 +60,13 @@ def test_slides_that_were_added_to_the_list_stay_whole_and_a_missing_image_fails
     assert (summary.done, summary.failed) == (1, 1)
     assert summary.faults[0].startswith(f"drawn_train_01: SlideReadError: {lost} cannot be read")
     assert len(imported_rows(tmp_path / "out")) == (told["wsi"] == "drawn_train_00").sum()
+
+
+def test_a_name_that_leads_out_of_the_table_is_refused(kaggle: tuple[Path, pd.DataFrame], lossless: Recipe) -> None:
+    folder, told = kaggle
+    told.assign(wsi="../../elsewhere").to_csv(folder / "train_labels.csv", index=False)
+    with pytest.raises(UsageError, match="cannot name a folder"):
+        entries_of(open_collection(str(folder)), lossless)
 
 
 @pytest.mark.parametrize("text", ["id,class\na,1\n", "id,label\na,2\n", "id,label\na,1\na,0\n"])
