@@ -22,6 +22,7 @@ from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import save_recipe
 from tests.cluster.hadoop.servers import Hadoop
 from tests.cluster.hadoop.submitting import SMALL, ended, spark_submit
+from tests.cluster.s3_server import S3Server
 from tests.cluster.tables_elsewhere import fetched, stored
 from tests.conftest import ROOT, Command
 from tests.inference.killing import killed_once_a_slide_is_done
@@ -67,23 +68,22 @@ def told(some: Path, exported: Path, sparse: Recipe, tmp_path: Path) -> Callable
     return tell
 
 
-@pytest.mark.parametrize(("elsewhere", "then"), [("s3", "infer"), ("hdfs", "refresh")], indirect=["elsewhere"])
-def test_killed_and_gone_on_with_gives_the_results_of_a_local_run(
-    elsewhere: str, then: str, told: Callable[[str], list[object]], histospark: Command, sparse: Recipe, local: Path,
-    tmp_path: Path,
-) -> None:  # fmt: skip
-    command, out = told(elsewhere), Store(f"{elsewhere}/out")
+def test_killed_and_gone_on_with_on_s3_gives_the_results_of_a_local_run(
+    s3: S3Server, told: Callable[[str], list[object]], histospark: Command, sparse: Recipe, local: Path, tmp_path: Path
+) -> None:
+    place = f"{s3.uri}/{tmp_path.name}"
+    command, out = told(place), Store(f"{place}/out")
     killed_once_a_slide_is_done(["infer", *command], out, tmp_path / "log")
     assert list(ledger_of(fetched(out, tmp_path / "killed"))["slide_id"]) == ["normal_01"]
 
-    ended = histospark(then, *command, *(["--settle", "0"] if then == "refresh" else []))
+    ended = histospark("refresh", *command, "--settle", "0")
     assert ended.returncode == 0, ended.stderr[-3000:]
     summary = RunSummary.model_validate_json(out.read_bytes("report.json"))
-    assert (summary.kind, summary.skipped, summary.done) == (then, 1, ("tumor_01",))
-    assert summary.slides == f"{elsewhere}/slides"
+    assert (summary.kind, summary.skipped, summary.done) == ("refresh", 1, ("tumor_01",))
+    assert summary.slides == f"{place}/slides"
     assert_same_results(fetched(out, tmp_path / "there"), local)
-    with local_model(f"{elsewhere}/model/model.keras") as file:
-        assert_nothing_is_left_to_do(Order(sparse, f"{elsewhere}/slides", file, out.uri))
+    with local_model(f"{place}/model/model.keras") as file:
+        assert_nothing_is_left_to_do(Order(sparse, f"{place}/slides", file, out.uri))
 
 
 def test_refresh_on_yarn_with_all_on_hdfs_gives_the_results_of_a_local_run(
