@@ -14,7 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cluster.errors import UsageError
-from cluster.storage import Store, split_name
+from cluster.storage import Store
+from preprocessing.errors import SlideOpenError
+from preprocessing.readers.staged import staged
 
 PREFIX: Final = "camelyonpatch_level_2_split_"
 SPLITS: Final = {"train": "train", "valid": "validation", "test": "test"}
@@ -61,8 +63,7 @@ def read_patches(file: str, places: NDArray[np.int64]) -> NDArray[np.uint8]:
     Raises:
         OSError: they cannot be read.
     """
-    folder, name = split_name(file)
-    with _opened(Store(folder), name) as pixels:
+    with _opened(file) as pixels:
         return np.asarray(pixels["x"][places[0] : places[-1] + 1])[places - places[0]]
 
 
@@ -73,7 +74,7 @@ def _split_rows(store: Store, x: str, y: str, meta: str) -> pd.DataFrame:
     if missing:
         raise UsageError(f"{store.uri}/{meta} has no column {missing[0]}: fetch it anew")
     try:
-        with _opened(store, x) as pixels, _opened(store, y) as labels:
+        with _opened(f"{store.uri}/{x}") as pixels, _opened(f"{store.uri}/{y}") as labels:
             shape, label = pixels["x"].shape, np.asarray(labels["y"]).reshape(-1)
             kind = pixels["x"].dtype
     except (OSError, KeyError) as error:
@@ -104,9 +105,13 @@ def _split_rows(store: Store, x: str, y: str, meta: str) -> pd.DataFrame:
 
 
 @contextmanager
-def _opened(store: Store, name: str) -> Iterator[Any]:
-    with store.fs.open(store.path(name), "rb") as file, h5py.File(file, "r") as opened:
-        yield opened
+def _opened(file: str) -> Iterator[Any]:
+    """HDF5 is read from a disk: a file of S3 or HDFS is copied to the machine's cache, once for all its processes."""
+    try:
+        with staged(file) as copy, h5py.File(copy.path, "r") as opened:
+            yield opened
+    except SlideOpenError as error:
+        raise OSError(str(error)) from error
 
 
 def _refuse_missing(folder: str, name: str, names: Collection[str]) -> None:
