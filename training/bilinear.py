@@ -1,7 +1,7 @@
 """Patches scaled inside a model, by two products with a matrix.
 
 Keras' own layer does the same, but OpenVINO folds what follows it wrongly (a convolution with batch norm comes out as
-other numbers; seen with 2026.1), and a registered layer of our own would not load everywhere.
+other numbers; seen with 2026.4), and a registered layer of our own would not load everywhere.
 """
 
 from typing import Any
