@@ -28,8 +28,9 @@ from histospark.drawing.big import draw_library
 from inference.assemble import HEATMAP, POLYGONS, PYRAMID, assemble
 from inference.predict import PREDICTION_SCHEMA
 from preprocessing.grid import count_shards, to_level_0
+from preprocessing.inference_settings import Inference
 from preprocessing.readers.opening import open_proved
-from preprocessing.recipe import Inference, Recipe
+from preprocessing.recipe import Recipe
 from preprocessing.scales import resolve_scales, slide_mpp
 from preprocessing.shard_file import WRITING, write_shard
 from preprocessing.slide_entry import SlideEntry

@@ -10,10 +10,12 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from preprocessing.tiling_settings import Count, Fraction, Pixels, Settings, Tiling
-from preprocessing.training_settings import EveryRow, NotNegative, Positive, RowSampling, Stage
+from preprocessing.basic_settings import Count, Fraction, NotNegative, Pixels, Positive, Settings
+from preprocessing.inference_settings import Inference
+from preprocessing.tiling_settings import Tiling
+from preprocessing.training_settings import EveryRow, RowSampling, Stage
 
-Backbone = Literal["inception_v3", "resnet50", "mobilenet_v3_small"]
+Backbone = Literal["inception_v3", "resnet50", "mobilenet_v3_small", "small_resnet"]
 
 
 class Augmentation(Settings):
@@ -21,6 +23,9 @@ class Augmentation(Settings):
 
     Attributes:
         orientations: turn by multiples of 90 degrees and mirror.
+        flips: mirror only, in x and in y; for images that have an upper side.
+        rotation: largest turn by any angle, degrees; what comes in from outside the stored patch is its mirror image.
+        zoom: largest relative change of the size, in x and y alike.
         jitter: most pixels of scale 0 by which a patch is moved, in x and in y; `tiling.margin` must hold them.
         brightness: largest shift, share of the full range.
         saturation, contrast: largest relative change.
@@ -29,6 +34,9 @@ class Augmentation(Settings):
     """
 
     orientations: bool = True
+    flips: bool = False
+    rotation: float = Field(default=0, ge=0, le=180)
+    zoom: float = Field(default=0, ge=0, le=0.5)
     jitter: Count = 0
     brightness: float = Field(default=64 / 255, ge=0)
     saturation: Fraction = 0.25
@@ -36,18 +44,31 @@ class Augmentation(Settings):
     contrast: Fraction = 0.75
     stain: Fraction = 0
 
+    @model_validator(mode="after")
+    def _mirrored_once(self) -> Self:
+        if self.orientations and self.flips:
+            raise ValueError("orientations hold the flips: set one of the two")
+        return self
+
 
 class Training(Settings):
     """How to train.
 
     Attributes:
-        backbone: network of the towers; `mobilenet_v3_small` is the quick one, for CPUs.
+        backbone: network of the towers; `mobilenet_v3_small` is the quick one, for CPUs; `small_resnet` the second
+            network of deep-histopath's mitoses.
+        input_crop: height and width of the middle of a patch that a tower looks at, pixels; None: all of it.
         input_side: side to which patches are scaled (bilinear) before a tower looks at them, pixels; None: as they are.
+        mean_color: red, green and blue that are taken off before `resnet50`, 0 to 255; None: ImageNet's.
         share_towers: one tower looks at all scales, instead of one tower per scale.
-        pooling: what a tower tells of its last map: its mean, or `average_and_maximum`, as fastai's head has it.
+        blocks: residual blocks between a tower's last map and its pooling, as channels of their three convolutions,
+            e.g. [512, 512, 1024] (Shen et al. 2019); they belong to the head.
+        pooling: what is told of the last map: its mean, or `average_and_maximum`, as fastai's head has it, or all of it
+            (`flatten`).
         hidden: sizes of dense layers between towers and the last layer, each after batch norm and dropout.
         dropout: share of values dropped before the last layer in training; half of it before hidden ones.
-        weights: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file.
+        weights: `imagenet` (downloaded by Keras), `none` (random), the path of a weights file, or that of a
+            `.keras` model of the same backbone, whose tower is taken over.
         batch_norm_momentum: how slowly the running statistics follow; 0.99 suits long runs and ImageNet weights.
         freeze_batch_norm: use the stored statistics in training, too, which makes replicas exchangeable.
         synchronize_batch_norm: normalize by the whole batch, not by a replica's share of it.
@@ -67,9 +88,12 @@ class Training(Settings):
     """
 
     backbone: Backbone = "inception_v3"
+    input_crop: tuple[Pixels, Pixels] | None = None
     input_side: Pixels | None = None
+    mean_color: tuple[NotNegative, NotNegative, NotNegative] | None = None
     share_towers: bool = False
-    pooling: Literal["average", "average_and_maximum"] = "average"
+    blocks: tuple[tuple[Pixels, Pixels, Pixels], ...] = ()
+    pooling: Literal["average", "average_and_maximum", "flatten"] = "average"
     hidden: tuple[Pixels, ...] = ()
     dropout: float = Field(default=0.0, ge=0, lt=1)
     weights: str = "imagenet"
@@ -88,36 +112,6 @@ class Training(Settings):
     stages: tuple[Stage, ...] = Field(default=(Stage(),), min_length=1)
     target_sensitivity: float = Field(default=0.95, gt=0, le=1)
     exports: tuple[Literal["openvino", "onnx"], ...] = ("openvino",)
-
-
-class Inference(Settings):
-    """How to run a model over slides.
-
-    Attributes:
-        stride: step of the prediction grid, scale-0 pixels.
-        min_tissue: a window is predicted when more than this share of it is tissue.
-        batch_size: patches per call of the model.
-        threshold: probability from which a position counts as tumor.
-        lesion_radius: radius cleared around a found lesion, level-0 pixels (Liu et al.: 6 heatmap pixels of 128).
-        engine: what computes: `openvino` or `onnx` (the exported forms), or `keras`; `auto` takes Keras where Spark
-            gave the task a GPU, else OpenVINO, else Keras.
-        precision: of OpenVINO's arithmetic; `auto` takes bfloat16 for the windows of which it is sure, by a probe.
-        tolerance: largest difference of a probability between bfloat16 and float32 that is still agreement.
-        orientations: 8 averages each window over its turned and mirrored forms (Liu et al. 2017), 1 takes it as it is.
-        overlap: the probability of a cell of the heatmap: `center`, of the window around it alone; `mean`, of all
-            windows over it, weighted by the area they share; `maximum`, the highest of them.
-    """
-
-    stride: Pixels
-    min_tissue: Fraction = 0.2
-    batch_size: int = Field(default=128, gt=0)
-    threshold: Fraction = 0.5
-    lesion_radius: Pixels = 768
-    engine: Literal["auto", "openvino", "onnx", "keras"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    tolerance: Fraction = 0.01
-    orientations: Literal[1, 8] = 1
-    overlap: Literal["center", "mean", "maximum"] = "center"
 
 
 class Refresh(Settings):
@@ -157,11 +151,14 @@ class Recipe(Settings):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes by label; label 0 is `normal`."""
-        return ("normal", *self.tiling.labels.classes)
+        """Names of the classes by label."""
+        return self.tiling.labels.names
 
     @property
     def recipe_id(self) -> str:
-        """Short hash of everything that shapes a row of the patch table: 12 hexadecimal digits."""
-        shaping = {"seed": self.seed, "tiling": self.tiling.model_dump(mode="json")}
+        """Short hash of everything that shapes a row of the patch table: 12 hexadecimal digits.
+
+        What is at its default is left out, so that tables outlive new keys; a default must never change.
+        """
+        shaping = {"seed": self.seed, "tiling": self.tiling.model_dump(mode="json", exclude_defaults=True)}
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:12]

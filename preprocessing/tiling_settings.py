@@ -2,21 +2,15 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Pixels = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+from preprocessing.basic_settings import Count, Fraction, Pixels, Settings
+from preprocessing.placement_settings import OnGrid, Placement
+
 Mpp = Annotated[float, Field(gt=0, lt=1000)]
 
 TUMOR_GROUPS: Final = ("_0", "_1", "tumor", "metastases")
 EXCLUDED_GROUPS: Final = ("_2", "exclusion", "none", "normal")
-
-
-class Settings(BaseModel):
-    """A group of settings: immutable, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Scale(Settings):
@@ -42,15 +36,18 @@ class Tissue(Settings):
 
     Attributes:
         method: `gray`, every scale-0 pixel by itself (Liu et al. 2017); `otsu`, saturation of the thumbnail;
-            `histopath`, the two tests of deep-histopath on every window.
+            `histopath`, the two tests of deep-histopath on every window; `bright`, every scale-0 pixel by itself, for
+            images with a black background.
         quality: leave out what the thumbnail shows as blurred, as pen ink, or as edge of the glass.
         max_gray: for `gray`, share of white, 0 to 1.
+        min_gray: for `bright`, share of white that a pixel of tissue exceeds.
         min_fraction: a normal patch is a candidate when more than this share of its scale-0 window is tissue.
     """
 
-    method: Literal["gray", "otsu", "histopath"] = "gray"
+    method: Literal["gray", "otsu", "histopath", "bright"] = "gray"
     quality: bool = False
     max_gray: Fraction = 0.8
+    min_gray: Fraction = 0.0
     min_fraction: Fraction = 0.75
 
     @property
@@ -63,7 +60,9 @@ class Labels(Settings):
     """How a patch gets its label from the annotation.
 
     Attributes:
-        source: which annotation counts where a slide has both.
+        source: which annotation counts where a slide has both; or `slide`: all its patches have the label that the
+            manifest gives it, and `classes` names all classes with the manifest's words for each, label 0 first.
+        ordered: the classes are grades, lowest first; with the source `slide` only.
         rule: `any`, one annotated pixel in the center is enough; `fraction`, at least `min_fraction` of it.
         min_fraction: share of the center, for the rule `fraction`.
         classes: name of each positive class and its groups (ASAP) or classifications (QuPath), in any case; the
@@ -73,7 +72,8 @@ class Labels(Settings):
             and matches none stays unlabeled: it is never taken for normal.
     """
 
-    source: Literal["polygons", "mask"] = "polygons"
+    source: Literal["polygons", "mask", "slide"] = "polygons"
+    ordered: bool = False
     rule: Literal["any", "fraction"] = "any"
     min_fraction: Fraction | None = None
     classes: dict[str, tuple[str, ...]] = Field(default={"tumor": TUMOR_GROUPS}, min_length=1, max_length=255)
@@ -87,12 +87,26 @@ class Labels(Settings):
         return self
 
     @model_validator(mode="after")
+    def _labels_of_slides(self) -> Self:
+        if self.source == "slide" and len(self.classes) < 2:
+            raise ValueError("source 'slide' needs two classes or more, label 0 first, each with the manifest's words")
+        if self.ordered and self.source != "slide":
+            raise ValueError("ordered classes are those of whole slides: set source to 'slide'")
+        return self
+
+    @model_validator(mode="after")
     def _no_group_twice(self) -> Self:
-        groups = [group.lower() for group in (*sum(self.classes.values(), ()), *self.excluded)]
+        cut_out = () if self.source == "slide" else self.excluded  # of drawings, not of the words of a manifest
+        groups = [group.lower() for group in (*sum(self.classes.values(), ()), *cut_out)]
         twice = sorted({group for group in groups if groups.count(group) > 1})
         if twice:
             raise ValueError(f"group '{twice[0]}' stands in two places of classes and excluded")
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes by label; where patches are labeled one by one, label 0 is `normal`."""
+        return tuple(self.classes) if self.source == "slide" else ("normal", *self.classes)
 
 
 class Stain(Settings):
@@ -180,9 +194,11 @@ class Tiling(Settings):
         mpp_tolerance: a level this close (relative) to a wanted mpp is read as it is, not resampled.
         window: side of a patch at every scale, pixels.
         margin: pixels stored around the window at every scale, from which training moves its patches (position jitter).
-        center: side of the middle square that decides the label, scale-0 pixels.
+        center: side of the middle square that decides the label, scale-0 pixels; where window and center are not both
+            even or both odd, it lies half a pixel to the upper left of the middle.
         stride: step of the grid, scale-0 pixels.
         offset: first grid position, scale-0 pixels; several give several grids, one over the other.
+        placement: where windows go.
         jitter: most pixels of scale 0 by which a position is moved off the grid, in x and in y, by stable hash.
         block: side of the square read at once, scale-0 pixels.
         blocks_per_shard: neighboring blocks per unit of work; one unit writes one file per label.
@@ -197,6 +213,7 @@ class Tiling(Settings):
     center: Pixels
     stride: Pixels
     offset: Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (0,)
+    placement: Placement = OnGrid(kind="grid")
     jitter: Count = 0
     block: Pixels = 2048
     blocks_per_shard: Pixels = 8
@@ -224,8 +241,6 @@ class Tiling(Settings):
     def _sizes_fit(self) -> Self:
         if self.center > self.window:
             raise ValueError(f"center ({self.center} px) is larger than window ({self.window} px)")
-        if self.window % 2 != self.center % 2:
-            raise ValueError(f"window ({self.window} px) and center ({self.center} px) must both be even or both odd")
         if self.block < max(self.window, self.stride):
             raise ValueError(f"block ({self.block} px) must be at least as large as window and stride")
         if len({offset % self.stride for offset in self.offset}) < len(self.offset):

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from cluster.errors import UsageError
 from inference.engines.base import EngineName
-from preprocessing.recipe import Inference
+from preprocessing.inference_settings import Inference
 from training.card import ModelCard
 from training.exported import files_hash, form_files
 

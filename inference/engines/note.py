@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cluster.errors import UsageError
 from cluster.storage import Store
 from inference.engines.base import EngineName, Precision
-from preprocessing.recipe import Inference
+from preprocessing.inference_settings import Inference
 
 FILE: Final = "engine.json"
 

@@ -6,6 +6,7 @@ import pytest
 
 from cluster.errors import UsageError
 from preprocessing.recipe_file import load_recipe, save_recipe
+from preprocessing.tiling_settings import Scale, Tiling
 from tests.conftest import ROOT
 
 RECIPES = sorted((ROOT / "conf").glob("*.yaml"))
@@ -58,10 +59,53 @@ def test_recipe_id_follows_what_shapes_rows_and_nothing_else() -> None:
         assert load_recipe(DEMO, [override]).recipe_id != base.recipe_id
 
 
+def test_tables_outlive_new_keys_and_so_no_default_of_tiling_may_change() -> None:
+    """A new key may be added here; where a value changes, tables of another making would pass for the recipe's."""
+    least = Tiling(scales=(Scale(level=0),), window=2, center=2, stride=2)
+    assert least.model_dump(mode="json", exclude={"scales", "window", "center", "stride"}) == {
+        "mpp": None,
+        "mpp_tolerance": 0.05,
+        "margin": 0,
+        "offset": [0],
+        "placement": {"kind": "grid"},
+        "jitter": 0,
+        "block": 2048,
+        "blocks_per_shard": 8,
+        "tissue": {"method": "gray", "quality": False, "max_gray": 0.8, "min_gray": 0.0, "min_fraction": 0.75},
+        "labels": {
+            "source": "polygons",
+            "ordered": False,
+            "rule": "any",
+            "min_fraction": None,
+            "classes": {"tumor": ["_0", "_1", "tumor", "metastases"]},
+            "excluded": ["_2", "exclusion", "none", "normal"],
+            "normal_slides": [],
+        },
+        "stain": {"method": "none"},
+        "sampling": {
+            "normals_per_tumor": 1.0,
+            "from_slides_without_tumor": 1000,
+            "max_normals": None,
+            "max_normals_overall": None,
+        },
+        "image": {"format": "jpeg", "quality": 90, "subsampling": "444", "copy_tiles": True},
+        "splits": {
+            "validation": [],
+            "test": [],
+            "validation_fraction": 0.0,
+            "test_fraction": 0.0,
+            "stratified": False,
+        },
+    }
+
+
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        ("tiling.center=49", "both be even or both odd"),
+        ("tiling.labels.ordered=true", "set source to 'slide'"),
+        ("tiling.labels.source=slide", "two classes or more"),
+        ("training.augmentation.flips=true", "orientations hold the flips"),
+        ("inference={stride: 50, variants: 4, orientations: 8}", "leave orientations at 1"),
         ("tiling.block=64", "at least as large as window"),
         ("tiling.scales=[{level: 2}, {level: 1}]", "from fine to coarse"),
         ("tiling.labels.rule=fraction", "min_fraction is needed"),
