@@ -90,11 +90,9 @@ def _resampled_kappas(
     true, given = (counts @ np.eye(classes)[grades] for grades in (truth, graded))
     error = counts @ (truth - graded).astype(np.float64) ** 2
     weights = (np.arange(classes)[:, np.newaxis] - np.arange(classes)) ** 2
-    by_chance = ((true @ weights) * given).sum(axis=1) / len(truth)
-    agreement: NDArray[np.float64] = 1 - np.divide(
-        error, by_chance, out=np.full(len(counts), np.nan), where=by_chance > 0
-    )
-    return agreement
+    by_chance: NDArray[np.float64] = ((true @ weights) * given).sum(axis=1) / len(truth)
+    lost = np.divide(error, by_chance, out=np.full(len(counts), np.nan), where=by_chance > 0)
+    return np.subtract(1, lost)
 
 
 def _resampled_correlations(
