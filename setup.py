@@ -80,6 +80,7 @@ setup(
         "histospark.demos",
         "histospark.drawing",
         "preprocessing",
+        "preprocessing.datasets",
         "preprocessing.importing",
         "preprocessing.readers",
         "preprocessing.stain",
