@@ -32,6 +32,9 @@ class PatchAugmentation(keras.layers.Layer):
         hue: largest shift, share of the color circle.
         stain: largest relative change of each stain, and its largest shift in optical density (log10); 0 is off.
         jitter: most pixels of scale 0 by which a patch is moved before it is cut.
+        flips: mirror, each of the 4 ways equally often; instead of `orientations`.
+        rotation: largest turn by any angle, degrees; together with `zoom` before the patch is moved and cut.
+        zoom: largest relative change of the size.
         window: side of the patches that leave the layer, pixels; larger ones are cut. None: as they come.
         ratios: pixels of each scale per pixel of scale 0, for the way that a patch is moved at that scale.
         seed: of the draws.
@@ -46,6 +49,9 @@ class PatchAugmentation(keras.layers.Layer):
         contrast: float = 0.0,
         stain: float = 0.0,
         jitter: int = 0,
+        flips: bool = False,
+        rotation: float = 0.0,
+        zoom: float = 0.0,
         window: int | None = None,
         ratios: Sequence[float] = (),
         seed: int = 0,
@@ -57,6 +63,9 @@ class PatchAugmentation(keras.layers.Layer):
         self.bounds = Augmentation(
             jitter=jitter,
             orientations=orientations,
+            flips=flips,
+            rotation=rotation,
+            zoom=zoom,
             brightness=brightness,
             saturation=saturation,
             hue=hue,
@@ -80,6 +89,10 @@ class PatchAugmentation(keras.layers.Layer):
         if not training:
             return [self._cut(image) for image in images]
         patches = ops.shape(images[0])[0]
+        if self.bounds.rotation or self.bounds.zoom:
+            turn = keras.random.uniform((2, patches), -1, 1, seed=self.draws)
+            angle, size = math.radians(self.bounds.rotation) * turn[0], 1 + self.bounds.zoom * turn[1]
+            images = [turned(image, angle, size) for image in images]
         if self.bounds.jitter:
             reach = self.bounds.jitter
             way = keras.random.randint((2, patches), -reach, reach + 1, seed=self.draws)
@@ -87,9 +100,10 @@ class PatchAugmentation(keras.layers.Layer):
             images = [moved(image, way, ratio, self.window or image.shape[1]) for image, ratio in moves]
         else:
             images = [self._cut(image) for image in images]
-        if self.bounds.orientations:
-            choice = keras.random.uniform((3, patches, 1, 1, 1), seed=self.draws) < 0.5
-            images = [oriented(image, *(choice[axis] for axis in range(3))) for image in images]
+        if self.bounds.orientations or self.bounds.flips:
+            ways = 3 if self.bounds.orientations else 2
+            choice = keras.random.uniform((ways, patches, 1, 1, 1), seed=self.draws) < 0.5
+            images = [oriented(image, *(choice[axis] for axis in range(ways))) for image in images]
         draw = keras.random.uniform((4, patches, 1, 1, 1), -1, 1, seed=self.draws)
         if self.bounds.stain:
             change = self.bounds.stain * keras.random.uniform((2, patches, 3), -1, 1, seed=self.draws)
@@ -117,6 +131,45 @@ class PatchAugmentation(keras.layers.Layer):
         return ops.clip((image - mean) * (1 + bounds.contrast * contrast) + mean, 0, 1) * 255
 
 
+def turned(image: Any, angle: Any, size: Any) -> Any:
+    """Turn and resize what each square of a batch shows, around its middle, by one bilinear resampling.
+
+    What comes in from outside is the mirror image of the square. (Keras' own resampling cannot be compiled by XLA.)
+
+    Args:
+        image: (batch, side, side, channels).
+        angle: (batch,) radians, counterclockwise.
+        size: (batch,) factor.
+
+    Returns:
+        The same shape. Memory: four more of it.
+    """
+    side, channels = image.shape[1], image.shape[3]
+    batch = ops.shape(image)[0]
+    flat = ops.reshape(image, (-1, channels))
+    first = side**2 * ops.arange(batch, dtype="int32")[:, None, None]
+    steps = ops.arange(side, dtype="float32") - (side - 1) / 2
+    cosine, sine = (ops.expand_dims(of(angle) / size, (1, 2)) for of in (ops.cos, ops.sin))
+    down = (side - 1) / 2 + cosine * steps[:, None] + sine * steps
+    right = (side - 1) / 2 - sine * steps[:, None] + cosine * steps
+    top, left = ops.floor(down), ops.floor(right)
+
+    def row(of: Any) -> Any:
+        pixels = [
+            ops.take(flat, first + _inside(of, side) * side + _inside(left + one, side), axis=0) for one in (0, 1)
+        ]
+        return pixels[0] + ops.expand_dims(right - left, -1) * (pixels[1] - pixels[0])
+
+    upper = row(top)
+    return upper + ops.expand_dims(down - top, -1) * (row(top + 1) - upper)
+
+
+def _inside(index: Any, side: int) -> Any:
+    """Where an index of any size falls when the row is mirrored at its ends, as often as it takes; int32."""
+    within = ops.mod(ops.cast(index, "int32"), 2 * side)
+    return ops.minimum(within, 2 * side - 1 - within)
+
+
 def moved(image: Any, way: Any, ratio: float, window: int) -> Any:
     """Cut a window out of the middle of each square of a batch, moved by whole pixels.
 
@@ -138,16 +191,16 @@ def moved(image: Any, way: Any, ratio: float, window: int) -> Any:
     return ops.take_along_axis(image, columns, axis=2)
 
 
-def oriented(image: Any, mirror_rows: Any, mirror_columns: Any, transpose: Any) -> Any:
+def oriented(image: Any, mirror_rows: Any, mirror_columns: Any, transpose: Any = None) -> Any:
     """Mirror and transpose each square of a batch.
 
     Args:
         image: (batch, side, side, channels).
-        mirror_rows, mirror_columns, transpose: (batch, 1, 1, 1) bool, applied in this order.
+        mirror_rows, mirror_columns, transpose: (batch, 1, 1, 1) bool, applied in this order; None transposes none.
     """
     image = ops.where(mirror_rows, ops.flip(image, axis=1), image)
     image = ops.where(mirror_columns, ops.flip(image, axis=2), image)
-    return ops.where(transpose, ops.transpose(image, (0, 2, 1, 3)), image)
+    return image if transpose is None else ops.where(transpose, ops.transpose(image, (0, 2, 1, 3)), image)
 
 
 def tinted(image: Any, saturation: Any, hue: Any) -> Any:
