@@ -44,7 +44,7 @@ EXTRAS = {
         "onnxruntime>=1.20",  # for machines that OpenVINO does not know
         "jinja2>=3.1",  # the page of a run, every value escaped
     ],
-    "collections": ["h5py>=3.11"],  # HDF5, in which collections of patches are published
+    "collections": ["h5py>=3.11", "pydicom>=3"],  # HDF5 and DICOM, in which collections are published
     "hdfs": ["hdfs-native>=0.14"],  # HDFS without a Java in the Python process
     "s3": ["s3fs>=2026.9"],  # fsspec's own driver of S3
     "onnx": ["tf2onnx>=1.16", "onnx>=1.17"],  # the trainer writes model.onnx, too
@@ -82,6 +82,7 @@ setup(
         "preprocessing",
         "preprocessing.datasets",
         "preprocessing.importing",
+        "preprocessing.mammograms",
         "preprocessing.readers",
         "preprocessing.stain",
         "preprocessing.tissue_rules",

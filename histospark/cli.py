@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "inspect": ("preprocessing.inspection", "What a slide is: vendor, levels, mpp, problems."),
     "tile": ("preprocessing.job", "Cut slides into a patch table."),
     "manifest": ("preprocessing.datasets.manifest_job", "List a published data set as a manifest of slides."),
+    "mammograms": ("preprocessing.mammograms.job", "Bring mammograms (CBIS-DDSM) to one size, with masks."),
     "import": ("preprocessing.importing.job", "Bring patches that others have cut into a patch table."),
     "train": ("training.job", "Train a model on a patch table."),
     "infer": ("inference.job", "Run a model over slides: predictions, heatmaps, slide scores."),
