@@ -30,7 +30,9 @@ class AroundPoints(Settings):
 
 
 class InRegions(Settings):
-    """Windows drawn at random on each marked region, and as many elsewhere: the set S10 of Shen et al. 2019.
+    """Windows drawn at random on each marked region, and windows of the grid elsewhere: the set S10 of Shen et al. 2019.
+
+    As many elsewhere as on regions is what `sampling.normals_per_tumor` 1 makes of them.
 
     Attributes:
         per_region: windows of each region.
@@ -45,7 +47,7 @@ class InRegions(Settings):
 
 
 class OnRegionCenters(Settings):
-    """A window centered on each marked region, and as many elsewhere: the set S of Shen et al. 2019.
+    """A window centered on each marked region, and windows of the grid elsewhere: the set S of Shen et al. 2019.
 
     Attributes:
         max_background_overlap: as of `InRegions`.

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from preprocessing.basic_settings import Count, Fraction, NotNegative, Pixels, Positive, Settings
 from preprocessing.inference_settings import Inference
 from preprocessing.tiling_settings import Tiling
-from preprocessing.training_settings import EveryRow, RowSampling, Stage
+from preprocessing.training_settings import Block, EveryRow, RowSampling, Stage
 
 Backbone = Literal["inception_v3", "resnet50", "mobilenet_v3_small", "small_resnet"]
 
@@ -61,8 +61,8 @@ class Training(Settings):
         input_side: side to which patches are scaled (bilinear) before a tower looks at them, pixels; None: as they are.
         mean_color: red, green and blue that are taken off before `resnet50`, 0 to 255; None: ImageNet's.
         share_towers: one tower looks at all scales, instead of one tower per scale.
-        blocks: residual blocks between a tower's last map and its pooling, as channels of their three convolutions,
-            e.g. [512, 512, 1024] (Shen et al. 2019); they belong to the head.
+        blocks: of residual bottlenecks between a tower's last map and its pooling (Shen et al. 2019); they belong to
+            the head.
         pooling: what is told of the last map: its mean, or `average_and_maximum`, as fastai's head has it, or all of it
             (`flatten`).
         hidden: sizes of dense layers between towers and the last layer, each after batch norm and dropout.
@@ -92,7 +92,7 @@ class Training(Settings):
     input_side: Pixels | None = None
     mean_color: tuple[NotNegative, NotNegative, NotNegative] | None = None
     share_towers: bool = False
-    blocks: tuple[tuple[Pixels, Pixels, Pixels], ...] = ()
+    blocks: tuple[Block, ...] = ()
     pooling: Literal["average", "average_and_maximum", "flatten"] = "average"
     hidden: tuple[Pixels, ...] = ()
     dropout: float = Field(default=0.0, ge=0, lt=1)

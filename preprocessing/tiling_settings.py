@@ -92,6 +92,8 @@ class Labels(Settings):
             raise ValueError("source 'slide' needs two classes or more, label 0 first, each with the manifest's words")
         if self.ordered and self.source != "slide":
             raise ValueError("ordered classes are those of whole slides: set source to 'slide'")
+        if self.ordered and len(self.classes) < 3:
+            raise ValueError("two classes are told by thresholds and AUC: ordered needs three or more")
         return self
 
     @model_validator(mode="after")
@@ -249,6 +251,18 @@ class Tiling(Settings):
             raise ValueError(
                 f"jitter ({self.jitter} px) needs one offset and a stride above twice as much, else patches meet"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _placement_goes_with_its_labels(self) -> Self:
+        kind = self.placement.kind
+        if kind != "grid" and self.labels.source == "slide":
+            raise ValueError(
+                f"placement '{kind}' needs marked places, and labels of slides have none: set tiling.placement.kind to "
+                "grid, or labels.source to polygons"
+            )
+        if kind == "points" and self.labels.source == "mask":
+            raise ValueError("points stand in annotations, not in masks: set tiling.labels.source to polygons")
         return self
 
     @model_validator(mode="after")

@@ -4,10 +4,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from preprocessing.basic_settings import NotNegative, Positive, Settings
+from preprocessing.basic_settings import NotNegative, Pixels, Positive, Settings
 
 Inertia = Annotated[float, Field(ge=0, lt=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Block(Settings):
+    """Residual bottlenecks one after the other, the first of which halves the map (He et al. 2016).
+
+    Attributes:
+        channels: of the three convolutions: 1 x 1, 3 x 3, 1 x 1.
+        repeats: how many.
+    """
+
+    channels: tuple[Pixels, Pixels, Pixels]
+    repeats: Pixels = 1
 
 
 class EveryRow(Settings):
