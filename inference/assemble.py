@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cluster.storage import Store
 from inference.heatmaps.cells import CellMap
+from inference.heatmaps.clusters import find_clusters
 from inference.heatmaps.filling import opened_cells
 from inference.heatmaps.lesions import Lesion, find_lesions
 from inference.heatmaps.overlay import heatmap_png
@@ -23,6 +24,7 @@ from inference.heatmaps.pyramid import PyramidLayout, write_pyramid
 from inference.scores import SlideScore, slide_score
 from inference.slide_files import HEATMAP, LESIONS, POLYGONS, PYRAMID, SCORE
 from inference.truth_outline import truth_outlines
+from preprocessing.inference_settings import Clusters, Inference
 from preprocessing.readers.opening import open_slide
 from preprocessing.readers.thumbnail import slide_picture
 from preprocessing.recipe import Recipe
@@ -47,13 +49,13 @@ def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, engine: str, stagin
         staging: URI.
 
     Raises:
-        SlideError: the slide cannot be read, or there is no space for the results.
+        SlideError: the slide cannot be read, there is no space for the results, or lesions beyond all measure.
     """
     store, slide_id, settings = Store(staging), plan.entry.slide_id, recipe.inference
     folder, finest = f"slide_id={slide_id}", plan.scales[0]
     with opened_cells(store, folder, recipe.tiling, finest, settings.overlap) as cells:
-        lesions = find_lesions(cells, settings.threshold, settings.lesion_radius)
-        score = slide_score(slide_id, cells, len(lesions), settings.threshold, plan.facts.mpp, model_id, engine)
+        lesions = found_lesions(cells, settings)
+        score = slide_score(slide_id, cells, len(lesions), settings, plan.facts.mpp, model_id, engine)
         _write_picture(plan, recipe, cells, lesions, score, store)
         with _written(store, PYRAMID.format(slide_id)) as path:
             says = {"slide_id": slide_id, "model_id": model_id, "threshold": settings.threshold}
@@ -65,6 +67,13 @@ def assemble(plan: SlidePlan, recipe: Recipe, model_id: str, engine: str, stagin
     write_shard([row], row.schema, store, SCORE.format(slide_id))
     with _written(store, LESIONS.format(slide_id)) as path:
         path.write_bytes(lesions_csv(slide_id, lesions))
+
+
+def found_lesions(cells: CellMap, settings: Inference) -> list[Lesion]:
+    """The lesions of a slide, as the recipe has them; see `find_lesions` and `find_clusters`."""
+    if isinstance(settings.lesions, Clusters):
+        return find_clusters(cells, settings.threshold, settings.lesion_radius, settings.lesions)
+    return find_lesions(cells, settings.threshold, settings.lesion_radius)
 
 
 def read_predictions(store: Store, folder: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from cluster.session import spark_session
 from cluster.storage import Store
 from inference.engines.forms import checked_forms
 from inference.engines.settled import RunEngine
+from inference.engines.variants import Variants
 from inference.infer_wave import infer_wave
 from inference.model_source import local_model, model_option
 from inference.predict import PREDICTIONS, prediction_recipe
@@ -27,6 +29,7 @@ from inference.refreshing.reported import reported
 from inference.run_folder import CARD, run_folder
 from inference.slide_files import COMPANIONS, LESION_COLUMNS, LESIONS
 from preprocessing.batch import Batch, BatchSummary
+from preprocessing.inference_settings import Inference
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.options import slide_job_options, tell
 from preprocessing.publish import SlideTable
@@ -82,7 +85,16 @@ def run_inference(
 def inference_id(recipe: Recipe, model_id: str) -> str:
     """What the ledger compares with earlier runs: a hash of all settings that shape an output, and the model."""
     names = ("threshold", "lesion_radius", "engine", "precision", "tolerance", "orientations", "overlap")
-    shaping = [prediction_recipe(recipe).recipe_id, *(getattr(recipe.inference, name) for name in names)]
+    settings = recipe.inference
+    shaping = [prediction_recipe(recipe).recipe_id, *(getattr(settings, name) for name in names)]
+    defaults = Inference(stride=settings.stride)
+    newer = {
+        name for name in ("lesions", "slide_score", "variants") if getattr(settings, name) != getattr(defaults, name)
+    }
+    if newer:  # at their defaults they are left out, so that results outlive new keys
+        shaping.append(settings.model_dump(mode="json", include=newer))
+    if settings.variants > 1:
+        shaping.append(asdict(Variants.of(recipe)))
     return f"{hashlib.sha256(json.dumps(shaping).encode()).hexdigest()[:12]}-{model_id}"
 
 

@@ -6,6 +6,7 @@ from typing import Final
 import pyarrow as pa
 
 from inference.heatmaps.cells import CellMap
+from preprocessing.inference_settings import Inference
 
 SCORE_SCHEMA: Final = pa.schema(
     [
@@ -25,7 +26,7 @@ class SlideScore:
     """One row of the slide scores.
 
     Attributes:
-        score: the highest probability of a cell of the slide (Liu et al. 2017); 0 where no cell has one.
+        score: the highest probability of a cell of the slide (Liu et al. 2017), or their mean; 0 where no cell has one.
         lesions: how many were found.
         tissue_area_mm2, positive_area_mm2: cells with a probability, and cells at or above the threshold, in mm²; None
             where the slide's resolution is not known.
@@ -50,7 +51,7 @@ def slide_score(
     slide_id: str,
     cells: CellMap,
     lesions: int,
-    threshold: float,
+    settings: Inference,
     mpp: float | None,
     model_id: str,
     engine: str,
@@ -61,16 +62,16 @@ def slide_score(
         slide_id: name of the slide.
         cells: its probabilities.
         lesions: how many were found.
-        threshold: from which a cell counts as tumor.
+        settings: what the score is, and from which probability a cell counts as tumor.
         mpp: micrometers per level-0 pixel, if known.
         model_id: of the model.
         engine: what computed.
     """
-    totals = cells.totals(threshold)
+    totals = cells.totals(settings.threshold)
     area = None if mpp is None else (cells.grid.step * mpp / 1000) ** 2  # of a cell
     return SlideScore(
         slide_id=slide_id,
-        score=totals.highest,
+        score=totals.highest if settings.slide_score == "maximum" else totals.mean,
         lesions=lesions,
         tissue_area_mm2=None if area is None else totals.judged * area,
         positive_area_mm2=None if area is None else totals.positive * area,

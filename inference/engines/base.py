@@ -1,6 +1,6 @@
 """What an engine is: something that turns windows into probabilities, a batch at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 Images = Sequence[NDArray[np.uint8]]
 """Per scale, finest first, (n, window, window, 3) uint8 RGB."""
 
+
+Reading = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""What a model's answers, (n, 1) or (n, classes), come to: (n,) from 0 to 1."""
 
 EngineName = Literal["openvino", "onnx", "keras"]
 Precision = Literal["float32", "bfloat16", "mixed"]
@@ -25,7 +28,7 @@ class Engine(Protocol):
 
         Returns:
             (n,) float32 of all patches in their order: the probability of tumor; of a model of several classes, that
-            of any class but normal.
+            of any class but label 0; of one whose classes are grades, the expected grade as a share of the highest.
         """
 
 
@@ -57,9 +60,9 @@ def _joined(parts: Sequence[Images]) -> Images:
     return [np.concatenate(of_scale) for of_scale in zip(*parts, strict=True)]
 
 
-def in_order(answers: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """What a model answered to its calls: (n,) float32, n may be 0."""
-    return np.concatenate([np.zeros(0, np.float32), *map(tumor_probability, answers)])
+def in_order(answers: Iterable[NDArray[np.float32]], read: Reading) -> NDArray[np.float32]:
+    """What a model answered to its calls, as it is read: (n,) float32, n may be 0."""
+    return np.concatenate([np.zeros(0, np.float32), *map(read, answers)])
 
 
 def tumor_probability(answers: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,3 +75,18 @@ def tumor_probability(answers: NDArray[np.float32]) -> NDArray[np.float32]:
         (n,) float32.
     """
     return answers[:, 0] if answers.shape[1] == 1 else 1 - answers[:, 0]
+
+
+def grade_share(answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The expected grade as a share of the highest one, where classes are grades.
+
+    Args:
+        answers: (n, 1), the probability of the higher of two; or (n, classes), the lowest grade first.
+
+    Returns:
+        (n,) float32, 0 to 1.
+    """
+    highest = answers.shape[1] - 1
+    if highest == 0:
+        return answers[:, 0]
+    return (answers.astype(np.float64) @ np.arange(highest + 1) / highest).astype(np.float32)

@@ -7,12 +7,14 @@ from typing import Final
 
 from pyspark import SparkFiles
 
-from inference.engines.base import Engine, EngineName, Precision
+from inference.engines.averaged import Averaged
+from inference.engines.base import Engine, EngineName, Precision, Reading, grade_share, tumor_probability
 from inference.engines.keras_engine import KerasEngine
 from inference.engines.mixed_precision import MixedPrecision
 from inference.engines.onnx_engine import OnnxEngine
 from inference.engines.openvino_engine import OpenVinoEngine
-from inference.engines.orientations import EightOrientations
+from inference.engines.orientations import ORIENTATIONS
+from inference.engines.variants import Variants
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,9 @@ class EngineSpec:
         name: of the engine.
         file: the form of the model it reads, under the name by which it was sent to the workers.
         batch_size: patches per call of the model.
-        orientations: 8 averages over the turns and mirrorings of a window, 1 takes it as it is.
+        orientations: 8 averages over the turns and mirrorings of a window, 4 over its mirrorings, 1 takes it as it is.
+        variants: to average over instead, if any.
+        ordered: the classes of the model are grades.
         precision: of the arithmetic; OpenVINO alone has a choice.
         doubt: of mixed precision, see `Agreement`.
     """
@@ -32,6 +36,8 @@ class EngineSpec:
     file: str
     batch_size: int
     orientations: int = 1
+    variants: Variants | None = None
+    ordered: bool = False
     precision: Precision = "float32"
     doubt: float = 0.0
 
@@ -39,6 +45,15 @@ class EngineSpec:
     def label(self) -> str:
         """For people: `openvino float32`, `openvino bfloat16`, `openvino mixed`, `onnx` or `keras`."""
         return f"{self.name} {self.precision}" if self.name == "openvino" else self.name
+
+    @property
+    def read(self) -> Reading:
+        """What an answer of the model comes to."""
+        return grade_share if self.ordered else tumor_probability
+
+    def once(self) -> "EngineSpec":
+        """The same for windows as they are."""
+        return replace(self, orientations=1, variants=None)
 
     def in_precision(self, precision: Precision, doubt: float = 0.0) -> "EngineSpec":
         """The same in another precision."""
@@ -50,15 +65,15 @@ _openvino_in = lru_cache(maxsize=2)(OpenVinoEngine)  # those of the probe are th
 
 def _openvino(path: str, spec: EngineSpec) -> Engine:
     if spec.precision != "mixed":
-        return _openvino_in(path, spec.batch_size, spec.precision)
-    quick, exact = (_openvino_in(path, spec.batch_size, precision) for precision in ("bfloat16", "float32"))
+        return _openvino_in(path, spec.batch_size, spec.precision, spec.read)
+    quick, exact = (_openvino_in(path, spec.batch_size, it, spec.read) for it in ("bfloat16", "float32"))
     return MixedPrecision(quick, exact, spec.doubt, spec.batch_size)
 
 
 _ENGINES: Final[dict[EngineName, Callable[[str, EngineSpec], Engine]]] = {
     "openvino": _openvino,
-    "onnx": lambda path, spec: OnnxEngine(path, spec.batch_size),
-    "keras": lambda path, spec: KerasEngine(path, spec.batch_size),
+    "onnx": lambda path, spec: OnnxEngine(path, spec.batch_size, spec.read),
+    "keras": lambda path, spec: KerasEngine(path, spec.batch_size, spec.read),
 }
 
 
@@ -78,4 +93,5 @@ def loaded(spec: EngineSpec, path: str) -> Engine:
         path: of its form of the model.
     """
     one = _ENGINES[spec.name](path, spec)
-    return EightOrientations(one) if spec.orientations == 8 else one
+    forms = ORIENTATIONS[spec.orientations] if spec.variants is None else spec.variants.forms()
+    return Averaged(one, forms) if len(forms) > 1 else one

@@ -26,11 +26,13 @@ class ModelForms:
         model: the `.keras` file.
         openvino: the graph and its numbers.
         onnx: the graph.
+        ordered: the classes of the model are grades.
     """
 
     model: Path
     openvino: tuple[Path, ...] = ()
     onnx: tuple[Path, ...] = ()
+    ordered: bool = False
 
     def of(self, name: EngineName) -> tuple[Path, ...]:
         """The files that an engine reads.
@@ -78,7 +80,7 @@ def checked_forms(settings: Inference, model: Path, card: ModelCard) -> ModelFor
         )
     openvino = _form(card, "openvino", model) if name in ("auto", "openvino") else ()
     onnx = _form(card, "onnx", model) if name == "onnx" else ()
-    forms = ModelForms(model, openvino, onnx)
+    forms = ModelForms(model, openvino, onnx, card.recipe.tiling.labels.ordered)
     if name != "auto":
         forms.of(name)
     elif wants_bfloat16:

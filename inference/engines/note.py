@@ -17,7 +17,7 @@ class Question(BaseModel):
 
     Attributes:
         model_id: of the model.
-        engine, precision, tolerance, orientations: as the recipe says.
+        engine, precision, tolerance, orientations, variants: as the recipe says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -27,6 +27,7 @@ class Question(BaseModel):
     precision: str
     tolerance: float
     orientations: int
+    variants: int = 1
 
     @classmethod
     def of(cls, settings: Inference, model_id: str) -> Self:
@@ -37,6 +38,7 @@ class Question(BaseModel):
             precision=settings.precision,
             tolerance=settings.tolerance,
             orientations=settings.orientations,
+            variants=settings.variants,
         )
 
 

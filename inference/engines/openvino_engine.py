@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import JobError
-from inference.engines.base import Images, in_calls, in_order
+from inference.engines.base import Images, Reading, in_calls, in_order, tumor_probability
 from training.exported import compiled, quiet_openvino
 
 _HINTS: Final = {"float32": "f32", "bfloat16": "bf16"}
@@ -24,12 +24,19 @@ class OpenVinoEngine:
         graph: of the `.xml` file, its numbers beside it.
         batch_size: most patches per call.
         precision: of its arithmetic.
+        read: what an answer comes to.
 
     Raises:
         JobError: this CPU does not compute in that precision.
     """
 
-    def __init__(self, graph: str, batch_size: int, precision: Literal["float32", "bfloat16"] = "float32") -> None:
+    def __init__(
+        self,
+        graph: str,
+        batch_size: int,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        read: Reading = tumor_probability,
+    ) -> None:
         if precision == "bfloat16" and not computes_bfloat16():
             raise JobError(
                 "this worker's CPU does not compute bfloat16, in which the run began; take workers that do, or run "
@@ -37,10 +44,11 @@ class OpenVinoEngine:
             )
         self._model = compiled(Path(graph), pixels=True, INFERENCE_PRECISION_HINT=_HINTS[precision], **_ANY_CORE)
         self._batch_size = min(batch_size, _AT_ONCE)
+        self._read = read
 
     def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
         """See `Engine`. Memory: one batch of activations."""
-        return in_order(np.array(self._model(call)[0]) for call in in_calls(batches, self._batch_size))
+        return in_order((np.array(self._model(call)[0]) for call in in_calls(batches, self._batch_size)), self._read)
 
 
 def computes_bfloat16() -> bool:

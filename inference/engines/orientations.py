@@ -1,41 +1,33 @@
-"""The 8 turns and mirrorings of a window, averaged (Liu et al. 2017, arXiv 1703.02442, section 3)."""
+"""The turns and mirrorings of a window: 8 as Liu et al. 2017 (arXiv 1703.02442, section 3), 4 as Shen et al. 2019."""
 
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inference.engines.base import Engine, Images
+from inference.engines.base import Images
 
 
-class EightOrientations:
-    """An engine that judges each window in all its orientations and gives the mean; eight times the work.
+@dataclass(frozen=True)
+class Orientation:
+    """A form of windows: mirrored left to right, then turned; all scales alike.
 
-    Args:
-        engine: judges one orientation.
+    Attributes:
+        mirrored: whether it is mirrored.
+        quarters: turns by 90 degrees.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    mirrored: bool
+    quarters: int
 
-    def predict(self, batches: Iterable[Images]) -> NDArray[np.float32]:
-        """See `Engine`. Memory: a batch once more, and 32 bytes a patch."""
-        counts: list[int] = []
-
-        def turned() -> Iterator[Images]:
-            for images in batches:
-                counts.append(len(images[0]))
-                yield from orientations(images)
-
-        answers = self._engine.predict(turned())
-        of_batches = np.split(answers, 8 * np.cumsum(counts, dtype=np.int64)[:-1])
-        means = [each.reshape(8, -1).mean(axis=0, dtype=np.float64) for each in of_batches]
-        return np.concatenate(means).astype(np.float32)
+    def __call__(self, images: Images) -> Images:
+        """See `averaged.Form`."""
+        sides = [scale[:, :, ::-1] if self.mirrored else scale for scale in images]
+        return [np.ascontiguousarray(np.rot90(scale, self.quarters, axes=(1, 2))) for scale in sides]
 
 
-def orientations(images: Images) -> Iterator[Images]:
-    """Square windows turned by 0, 90, 180, 270 degrees, and the same mirrored; all scales alike."""
-    for mirrored in (False, True):
-        sides = [scale[:, :, ::-1] if mirrored else scale for scale in images]
-        for quarters in range(4):
-            yield [np.ascontiguousarray(np.rot90(scale, quarters, axes=(1, 2))) for scale in sides]
+ALL: Final = tuple(Orientation(mirrored, quarters) for mirrored in (False, True) for quarters in range(4))
+FLIPS: Final = tuple(it for it in ALL if it.quarters % 2 == 0)
+"""As it is, mirrored in x, in y, and in both, which is half a turn."""
+ORIENTATIONS: Final = {1: ALL[:1], 4: FLIPS, 8: ALL}
+"""By their number, the window as it is first."""

@@ -1,7 +1,7 @@
 """Whether bfloat16 may be used: some windows of the run's own slides are judged in both precisions, on the workers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -100,7 +100,7 @@ def _probe_slide(plan: SlidePlan, recipe: Recipe, spec: EngineSpec, staging: str
     make_tasks_quick()
     if not computes_bfloat16():
         return Probe(computes=False)
-    once = replace(spec, orientations=1)  # each orientation is judged by itself, so that is what has to agree
+    once = spec.once()  # each form of a window is judged by itself, so that is what has to agree
     exact, quick = (loaded(once.in_precision(it), SparkFiles.get(spec.file)) for it in ("float32", "bfloat16"))
     return compared(_windows_of(plan, recipe, staging, most), exact, quick, -(-most // _ONE_IN))
 

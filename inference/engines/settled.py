@@ -14,6 +14,7 @@ from inference.engines.forms import ModelForms, send
 from inference.engines.note import EngineNote, Question, noted
 from inference.engines.probe import Probe, probe_bfloat16
 from inference.engines.task_gpu import RESOURCE, gpus_of_task
+from inference.engines.variants import Variants
 from preprocessing.recipe import Recipe
 from preprocessing.slide_plan import SlidePlan
 
@@ -97,7 +98,8 @@ class RunEngine:
     def _sent(self, name: EngineName) -> EngineSpec:
         settings = self._recipe.inference
         file = send(self._spark, self._forms.of(name), self._model_id)
-        return EngineSpec(name, file, settings.batch_size, settings.orientations)
+        variants = Variants.of(self._recipe) if settings.variants > 1 else None
+        return EngineSpec(name, file, settings.batch_size, settings.orientations, variants, self._forms.ordered)
 
     def _settle(self, spec: EngineSpec, probe: Probe, why: str) -> EngineSpec:
         log.info("computing with %s%s", spec.label, why)

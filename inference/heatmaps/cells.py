@@ -83,11 +83,13 @@ class Totals:
         highest: probability; 0, the lowest there is, where no cell has one.
         judged: cells with a probability.
         positive: cells at or above the threshold.
+        mean: probability of the judged ones; 0 where there is none.
     """
 
     highest: float
     judged: int
     positive: int
+    mean: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +113,14 @@ class CellMap:
 
     def totals(self, threshold: float) -> Totals:
         """Count the cells; memory: a tile."""
-        highest, judged, positive = 0.0, 0, 0
+        highest, judged, positive, total = 0.0, 0, 0, 0.0
         for _, _, tile in self.tiles():
             values = tile[~np.isnan(tile)]
             highest = max(highest, float(values.max(initial=0)))
             judged += len(values)
+            total += float(values.sum(dtype=np.float64))
             positive += int((values >= np.float32(threshold)).sum())
-        return Totals(highest, judged, positive)
+        return Totals(highest, judged, positive, total / max(judged, 1))
 
     def coarse_values(self, factor: int) -> NDArray[np.float32]:
         """The highest probability of every square of `factor` x `factor` cells.

@@ -39,7 +39,7 @@ def find_lesions(cells: CellMap, threshold: float, radius: int) -> list[Lesion]:
         number a tile.
     """
     limit = float(np.float32(threshold))  # as exact as the probabilities, so that an equal one is not above it
-    disk = _disk(radius / cells.grid.step)
+    around = disk(radius / cells.grid.step)
     found: list[Lesion] = []
     with TileStore(cells.grid.rows, cells.grid.columns) as left:
         bests = _copy_above(cells, limit, left)
@@ -51,13 +51,13 @@ def find_lesions(cells: CellMap, threshold: float, radius: int) -> list[Lesion]:
                 continue  # a disk has met this tile since
             value, row, column = best
             found.append(Lesion(*cells.grid.center(row, column), -value))
-            for touched in _clear(left, disk, row, column, bests):
+            for touched in _clear(left, around, row, column, bests):
                 heapq.heappush(queue, (bests[touched], touched))
     return found
 
 
-def _disk(radius: float) -> NDArray[np.bool_]:
-    """(2 r + 1, 2 r + 1), which cells around the middle one are at most `radius` cells away."""
+def disk(radius: float) -> NDArray[np.bool_]:
+    """(2 r + 1, 2 r + 1) bool, which cells around the middle one are at most `radius` cells away."""
     reach = int(radius)
     offsets = np.arange(-reach, reach + 1)
     return offsets[:, None] ** 2 + offsets[None, :] ** 2 <= radius**2
@@ -81,9 +81,9 @@ def _best(values: NDArray[np.float32], place: Place) -> _Best:
     return -float(values[row, column]), place[0] * SIDE + row, place[1] * SIDE + column
 
 
-def _clear(left: TileStore, disk: NDArray[np.bool_], row: int, column: int, bests: dict[Place, _Best]) -> list[Place]:
+def _clear(left: TileStore, around: NDArray[np.bool_], row: int, column: int, bests: dict[Place, _Best]) -> list[Place]:
     """Clear the disk around a cell; returns the tiles with another maximum than before that is still a lesion's."""
-    reach = len(disk) // 2
+    reach = len(around) // 2
     changed = []
     for down in range((row - reach) // SIDE, (row + reach) // SIDE + 1):
         for across in range((column - reach) // SIDE, (column + reach) // SIDE + 1):
@@ -92,10 +92,10 @@ def _clear(left: TileStore, disk: NDArray[np.bool_], row: int, column: int, best
                 continue
             values = np.array(left.tile(place))
             top, side = row - reach - down * SIDE, column - reach - across * SIDE
-            rows = slice(max(top, 0), min(top + len(disk), SIDE))
-            columns = slice(max(side, 0), min(side + len(disk), SIDE))
+            rows = slice(max(top, 0), min(top + len(around), SIDE))
+            columns = slice(max(side, 0), min(side + len(around), SIDE))
             values[rows, columns][
-                disk[rows.start - top : rows.stop - top, columns.start - side : columns.stop - side]
+                around[rows.start - top : rows.stop - top, columns.start - side : columns.stop - side]
             ] = _CLEARED
             left.put(place, values)
             before, bests[place] = bests[place], _best(values, place)

@@ -1,18 +1,24 @@
 """A slide's numbers are those that arithmetic gives."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
 from inference.scores import SlideScore, slide_score
+from preprocessing.inference_settings import Inference
 from tests.inference.heatmaps.slow import Array, cell_map
 
 # 5 of 6 cells judged, 3 of them at or above one half.
 VALUES = np.array([[0.25, 0.5, np.nan], [0.9375, 0.4375, 0.75]], np.float32)
 
 
-def score_of(values: Array, lesions: int, threshold: float, mpp: float | None) -> SlideScore:
+def score_of(
+    values: Array, lesions: int, threshold: float, mpp: float | None, kind: Literal["maximum", "mean"] = "maximum"
+) -> SlideScore:
+    settings = Inference(stride=200, threshold=threshold, slide_score=kind)
     with cell_map(values, (0.0, 0.0), 200.0) as cells:
-        return slide_score("s", cells, lesions, threshold, mpp, "model", "onnx float32")
+        return slide_score("s", cells, lesions, settings, mpp, "model", "onnx float32")
 
 
 def test_score_is_the_maximum_and_areas_are_cells_in_square_millimeters() -> None:
@@ -21,6 +27,11 @@ def test_score_is_the_maximum_and_areas_are_cells_in_square_millimeters() -> Non
     assert score.tissue_area_mm2 == pytest.approx(5 * 0.05 * 0.05)  # 200 px of 0.25 um are 0.05 mm
     assert score.positive_area_mm2 == pytest.approx(3 * 0.05 * 0.05)
     assert score.lesions == 2
+
+
+def test_score_may_be_the_mean_of_the_judged_cells() -> None:
+    assert score_of(VALUES, 2, 0.5, 0.25, "mean").score == 0.575
+    assert score_of(np.full((3, 3), np.nan, np.float32), 0, 0.5, 0.25, "mean").score == 0.0
 
 
 def test_areas_are_unknown_where_the_resolution_is() -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from inference.engines.base import EngineName, tumor_probability
+from inference.engines.base import EngineName, grade_share, tumor_probability
 from inference.engines.choice import EngineSpec, loaded
 from inference.engines.keras_engine import KerasEngine
 from inference.engines.onnx_engine import OnnxEngine
@@ -52,6 +53,18 @@ def test_of_several_classes_all_but_normal_are_tumor() -> None:
     three = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32)
     np.testing.assert_allclose(tumor_probability(three), [0.3, 0.9], rtol=1e-6)
     np.testing.assert_array_equal(tumor_probability(np.array([[0.25], [0.5]], np.float32)), [0.25, 0.5])
+
+
+def test_of_grades_the_expected_one_counts_as_a_share_of_the_highest(exported: Path) -> None:
+    three = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0, 0, 1]], np.float32)
+    np.testing.assert_allclose(grade_share(three), [0.2, 0.75, 1], rtol=1e-6)
+    np.testing.assert_array_equal(grade_share(np.array([[0.25], [0.5]], np.float32)), [0.25, 0.5])
+    spec = EngineSpec("openvino", "model.xml", 16, ordered=True)
+    assert (spec.read, EngineSpec("openvino", "model.xml", 16).read) == (grade_share, tumor_probability)
+    answers: list[NDArray[np.float32]] = []
+    judge = OpenVinoEngine(str(exported / "model.xml"), 16, read=lambda it: answers.append(it) or it[:, 0] / 2)
+    half = judge.predict([[np.full((3, 80, 80, 3), 150, np.uint8)] * 2])
+    np.testing.assert_array_equal(half, answers[0][:, 0] / 2)
 
 
 def test_code_in_a_model_file_is_refused_and_not_run(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
-"""The mean over the 8 turns and mirrorings of a window, all scales turned alike."""
+"""The mean over the turns and mirrorings of a window, all scales turned alike."""
 
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.engines.averaged import Averaged
 from inference.engines.base import Images
 from inference.engines.choice import EngineSpec
-from inference.engines.orientations import EightOrientations, orientations
+from inference.engines.orientations import ALL, FLIPS
 
 
 class Corners:
@@ -35,15 +36,15 @@ def test_mean_of_eight_by_hand() -> None:
                 answers.append(Corners().judge([scale[None] for scale in scales])[0])
         assert len({float(answer) for answer in answers}) == 8
         expected.append(np.mean(answers))
-    got = EightOrientations(Corners()).predict([list(pixels[:, :3]), list(pixels[:, 3:])])
+    got = Averaged(Corners(), ALL).predict([list(pixels[:, :3]), list(pixels[:, 3:])])
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_a_turned_window_gets_the_same_answer() -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (2, 3, 9, 9, 3), np.uint8)
-    judge = EightOrientations(Corners())
-    answers = [judge.predict([turned]) for turned in orientations(list(pixels))]
+    judge = Averaged(Corners(), ALL)
+    answers = [judge.predict([turn(list(pixels))]) for turn in ALL]
     assert len(answers) == 8
     np.testing.assert_allclose(answers, np.broadcast_to(answers[0], (8, 3)), rtol=1e-6)
 
@@ -51,7 +52,16 @@ def test_a_turned_window_gets_the_same_answer() -> None:
 def test_engines_get_whole_arrays() -> None:
     """Engines in C take memory as it lies."""
     pixels = np.random.default_rng(3).integers(0, 256, (1, 2, 9, 9, 3), np.uint8)
-    assert all(scale.flags.c_contiguous for turned in orientations(list(pixels)) for scale in turned)
+    assert all(scale.flags.c_contiguous for turn in ALL for scale in turn(list(pixels)))
+
+
+def test_mean_of_four_is_that_of_the_flips() -> None:
+    """Numpy's own flips: none, left to right, up to down, both."""
+    pixels = np.random.default_rng(4).integers(0, 256, (2, 5, 9, 9, 3), np.uint8)
+    axes: list[tuple[int, ...]] = [(), (2,), (1,), (1, 2)]
+    answers = [Corners().judge([np.flip(scale, axis) for scale in pixels]) for axis in axes]
+    got = Averaged(Corners(), FLIPS).predict([list(pixels[:, :2]), list(pixels[:, 2:])])
+    np.testing.assert_allclose(got, np.mean(answers, axis=0), rtol=1e-5)
 
 
 def test_the_label_tells_engine_and_precision() -> None:
