@@ -30,7 +30,7 @@ class AroundPoints(Settings):
 
 
 class InRegions(Settings):
-    """Windows drawn at random on each marked region, and windows of the grid elsewhere: the set S10 of Shen et al. 2019.
+    """Windows drawn on each marked region, and windows of the grid elsewhere: the set S10 of Shen et al. 2019.
 
     As many elsewhere as on regions is what `sampling.normals_per_tumor` 1 makes of them.
 
