@@ -27,9 +27,11 @@ CANDIDATE_SCHEMA: Final = pa.schema(
         pa.field("label", pa.int32()),
         pa.field("center_fraction", pa.float32()),
         pa.field("tissue_fraction", pa.float32(), nullable=False),
+        pa.field("certain", pa.bool_(), nullable=False),
     ]
 )
-"""`x`, `y` are level-0 pixels, `column`, `row` scale-0 pixels; `label` and `center_fraction` are null where unknown."""
+"""`x`, `y` are level-0 pixels, `column`, `row` scale-0 pixels; `label` and `center_fraction` are null where unknown;
+`certain` ones are taken whatever is drawn."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Candidates:
         tissue_fraction: (n,) float32, share of the window.
         label: (n,) int32; None where nothing is known.
         center_fraction: (n,) float32, annotated share of the center; None where nothing is known.
+        certain: (n,) bool, taken whatever is drawn: what is marked.
     """
 
     origins: NDArray[np.int32]
     tissue_fraction: NDArray[np.float32]
     label: NDArray[np.int32] | None
     center_fraction: NDArray[np.float32] | None
+    certain: NDArray[np.bool_]
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
@@ -58,6 +62,7 @@ def joined(parts: Sequence[Candidates]) -> Candidates:
         np.concatenate([part.tissue_fraction for part in parts]),
         np.concatenate(labels) if labels else None,
         np.concatenate(shares) if shares else None,
+        np.concatenate([part.certain for part in parts]),
     )
 
 
@@ -81,6 +86,7 @@ def candidate_table(found: Candidates, slide_id: str, downsample: float, recipe_
         pa.nulls(count, pa.int32()) if found.label is None else found.label,
         pa.nulls(count, pa.float32()) if found.center_fraction is None else found.center_fraction,
         found.tissue_fraction,
+        found.certain,
     )
     arrays = [pa.array(column, field.type) for column, field in zip(columns, CANDIDATE_SCHEMA, strict=True)]
     return pa.Table.from_arrays(arrays, schema=CANDIDATE_SCHEMA)
@@ -89,6 +95,11 @@ def candidate_table(found: Candidates, slide_id: str, downsample: float, recipe_
 def positives_of(table: pa.Table) -> NDArray[np.bool_]:
     """Which rows have a label above 0: (n,) bool."""
     return np.asarray(table["label"].fill_null(0).to_numpy() > 0)
+
+
+def certain_of(table: pa.Table) -> NDArray[np.bool_]:
+    """Which rows are taken whatever is drawn: (n,) bool."""
+    return np.asarray(table["certain"].to_numpy())
 
 
 def keep_candidates(table: pa.Table, staging: str, slide_id: str, shard: int) -> None:

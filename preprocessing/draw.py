@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from cluster.stage_names import stage
 from cluster.words import counted
 from cluster.worker import make_tasks_quick
-from preprocessing.candidates import kept_candidates, positives_of
+from preprocessing.candidates import certain_of, kept_candidates
 from preprocessing.inventory import SlideEntry
 from preprocessing.selection import first_not_drawn, most_normals
 from preprocessing.tiling_settings import Sampling
@@ -25,7 +25,8 @@ class Found:
     Attributes:
         entry: the slide.
         shards: units that have candidates.
-        positives, normals: candidates of all of them; what has no label counts as normal.
+        positives: candidates of all of them with a label above 0.
+        normals: candidates that may be drawn: the others, what has no label, all of a slide that is labeled as a whole.
     """
 
     entry: SlideEntry
@@ -36,8 +37,9 @@ class Found:
     @classmethod
     def of(cls, entry: SlideEntry, reports: Sequence[UnitReport]) -> "Found":
         """From the reports of its units."""
-        rows, positives = sum(report.rows for report in reports), sum(report.positives for report in reports)
-        return cls(entry, tuple(report.shard for report in reports if report.rows), positives, rows - positives)
+        normals = sum(report.rows - report.certain for report in reports)
+        shards = tuple(report.shard for report in reports if report.rows)
+        return cls(entry, shards, sum(report.positives for report in reports), normals)
 
     def wanted(self, sampling: Sampling) -> int:
         """How many of the normals are to be taken."""
@@ -47,7 +49,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Draw:
-    """What is taken of a slide: all positives, and `normals` of the others.
+    """What is taken of a slide: all that are certain, and `normals` of the others.
 
     Attributes:
         normals: their number.
@@ -96,5 +98,5 @@ def _draw(todo: tuple[Found, int], staging: str) -> tuple[str, Draw]:
 def _normals(staging: str, slide_id: str, shards: Sequence[int]) -> Iterator[NDArray[np.int64]]:
     """The hashes of a slide's normals, unit by unit."""
     for shard in shards:
-        candidates = kept_candidates(staging, slide_id, shard, ("patch_id", "label"))
-        yield candidates["patch_id"].to_numpy()[~positives_of(candidates)]
+        candidates = kept_candidates(staging, slide_id, shard, ("patch_id", "certain"))
+        yield candidates["patch_id"].to_numpy()[~certain_of(candidates)]

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from cluster.progress import patch_counter
 from cluster.stage_names import stage
 from cluster.words import counted
-from preprocessing.candidates import kept_candidates, positives_of
+from preprocessing.candidates import certain_of, kept_candidates
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
 from preprocessing.patch_rows import write_unit
@@ -78,10 +78,10 @@ def _extract_unit(
 
 
 def _chosen(candidates: pa.Table, limit: int | None) -> pa.Table:
-    """All positives, and the normals below the limit."""
+    """All that are certain, and of the others those below the limit."""
     if limit is None:
         return candidates
-    return candidates.filter(positives_of(candidates) | (candidates["patch_id"].to_numpy() < limit))
+    return candidates.filter(certain_of(candidates) | (candidates["patch_id"].to_numpy() < limit))
 
 
 def _reading_order(origins: NDArray[np.int32], block: int) -> NDArray[np.int64]:

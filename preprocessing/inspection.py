@@ -4,7 +4,6 @@ import json
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Final
 
 import click
 from rich.console import RenderableType
@@ -13,12 +12,8 @@ from rich.text import Text
 from cluster.errors import ExitCode
 from cluster.terminal import indented, show, table, terminal
 from cluster.words import counted
-from preprocessing.inventory import inventory
+from preprocessing.inventory import slides_of
 from preprocessing.slide_check import Inspection, inspect_slide
-from preprocessing.tiling_settings import Tiling
-
-# What is listed beside a slide does not depend on any setting.
-_ANY: Final = Tiling.model_validate({"scales": [{"level": 0}], "window": 1, "center": 1, "stride": 1})
 
 
 @click.command("inspect")
@@ -29,7 +24,7 @@ def inspect(slides: tuple[str, ...], only_failed: bool, as_json: bool) -> ExitCo
     """Show format, size, levels, resolution, reader and problems of SLIDES (files, folders, globs or manifests)."""
     console = terminal()
     found: list[Inspection] = []
-    for entry in (entry for source in slides for entry in inventory(source, _ANY, seed=1)):
+    for entry in (entry for source in slides for entry in slides_of(source)):
         found.append(inspect_slide(entry))
         if only_failed and not (found[-1].error or found[-1].problems):
             continue

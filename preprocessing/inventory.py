@@ -13,16 +13,18 @@ from preprocessing.file_states import FileState, FileStates, absolute
 from preprocessing.hashing import stable_hash
 from preprocessing.manifest import MANIFEST_SUFFIXES, read_manifest
 from preprocessing.slide_entry import SPLITS, SlideEntry
+from preprocessing.slide_labels import with_meaning
 from preprocessing.splits import assign_splits, matches
 from preprocessing.tiling_settings import Sampling, Tiling
 
-__all__ = ["FLAT_SUFFIXES", "SLIDE_SUFFIXES", "SPLITS", "SlideEntry", "inventory", "slide_paths"]
+__all__ = ["FLAT_SUFFIXES", "SLIDE_SUFFIXES", "SPLITS", "SlideEntry", "inventory", "slide_paths", "slides_of"]
 
 SLIDE_SUFFIXES: Final = frozenset(
     {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".czi"}
 )
 FLAT_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg"})
 _ANNOTATION_ENDINGS: Final = (".xml", ".geojson")
+_POINT_ENDINGS: Final = (*_ANNOTATION_ENDINGS, ".csv")  # looked for where points are meant: any table ends so
 _MASK_ENDINGS: Final = ("_mask.tif", "_mask.tiff", "_mask.png")
 
 
@@ -42,20 +44,35 @@ def inventory(source: str, tiling: Tiling, seed: int) -> list[SlideEntry]:
         Entries sorted by slide_id.
 
     Raises:
-        UsageError: nothing there, an ambiguous name, a wrong manifest, a patient in two splits.
+        UsageError: nothing there, an ambiguous name, a wrong manifest, an unknown label, a patient in two splits.
     """
     files = FileStates()
-    is_manifest = source.lower().endswith(MANIFEST_SUFFIXES)
-    found = read_manifest(source) if is_manifest else _with_companions(_slide_paths(source, files), files)
-    if not found:
-        known = ", ".join(sorted(SLIDE_SUFFIXES | FLAT_SUFFIXES))
-        raise UsageError(f"no slides in {source}; known endings are {known}")
-    refuse_ambiguous(found)
-    entries = [_complete(entry, tiling) for entry in sorted(found, key=lambda entry: entry.slide_id)]
+    found = _listed(source, files, _POINT_ENDINGS if tiling.placement.kind == "points" else _ANNOTATION_ENDINGS)
+    entries = [with_meaning(_complete(entry, tiling), tiling.labels, source) for entry in found]
     entries = assign_splits(entries, tiling.splits, seed)
     entries = with_quotas(entries, tiling.sampling, seed)
     states = files.states(path for entry in entries for path in _files_of(entry) if path)
     return [_fingerprinted(entry, states) for entry in entries]
+
+
+def slides_of(source: str) -> list[SlideEntry]:
+    """The slides of a source and what stands beside them, sorted by name; what they mean to a recipe is left open.
+
+    Raises:
+        UsageError: nothing there, an ambiguous name, a wrong manifest.
+    """
+    return _listed(source, FileStates(), _ANNOTATION_ENDINGS)
+
+
+def _listed(source: str, files: FileStates, endings: Sequence[str]) -> list[SlideEntry]:
+    """As `slides_of`, given the endings of annotations in a folder."""
+    is_manifest = source.lower().endswith(MANIFEST_SUFFIXES)
+    found = read_manifest(source) if is_manifest else _with_companions(_slide_paths(source, files), files, endings)
+    if not found:
+        known = ", ".join(sorted(SLIDE_SUFFIXES | FLAT_SUFFIXES))
+        raise UsageError(f"no slides in {source}; known endings are {known}")
+    refuse_ambiguous(found)
+    return sorted(found, key=lambda entry: entry.slide_id)
 
 
 def slide_paths(source: str) -> list[str]:
@@ -94,19 +111,19 @@ def _slides_among(paths: Iterable[str]) -> list[str]:
     return sorted(path for group in (flat | slides).values() for path in group)
 
 
-def _with_companions(slides: Sequence[str], files: FileStates) -> list[SlideEntry]:
+def _with_companions(slides: Sequence[str], files: FileStates, of_annotations: Sequence[str]) -> list[SlideEntry]:
     masks = [path for path in slides if path.lower().endswith(_MASK_ENDINGS)]
     if masks:
         raise UsageError(f"{masks[0]} is a mask by its name; name the slide beside it, or rename it")
     stems = [posixpath.splitext(path)[0] for path in slides]
-    endings = (*_ANNOTATION_ENDINGS, *_MASK_ENDINGS)
+    endings = (*of_annotations, *_MASK_ENDINGS)
     beside = files.states(stem + ending for stem in stems for ending in endings)
 
     def companion(stem: str, endings: Iterable[str]) -> str | None:
         return next((stem + ending for ending in endings if stem + ending in beside), None)
 
     return [
-        SlideEntry(posixpath.basename(stem), path, companion(stem, _ANNOTATION_ENDINGS), companion(stem, _MASK_ENDINGS))
+        SlideEntry(posixpath.basename(stem), path, companion(stem, of_annotations), companion(stem, _MASK_ENDINGS))
         for stem, path in zip(stems, slides, strict=True)
     ]
 
@@ -159,6 +176,8 @@ def _fingerprinted(entry: SlideEntry, states: Mapping[str, FileState]) -> SlideE
         "files": [states.get(path, "missing") if path else None for path in _files_of(entry)],
         "meaning": [entry.patient_id, entry.split, entry.is_normal, entry.mpp, entry.stratum, entry.max_normals],
     }
+    if entry.label is not None:  # left out else, so that tables of before know their slides again
+        known["label"] = [entry.label]
     digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
     size = max(0, states[entry.path][0]) if entry.path in states else 0
     return replace(entry, fingerprint=digest, file_bytes=size)

@@ -131,9 +131,24 @@ class DeclaredNormal:
         return False
 
 
+@dataclass(frozen=True)
+class WholeSlide:
+    """The truth of a slide that is labeled as a whole: every pixel has its label."""
+
+    label: int
+
+    def labels(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:  # noqa: ARG002
+        """See `Truth`."""
+        return np.full((height, width), self.label, np.uint8)
+
+    def nothing_near(self, x: int, y: int, width: int, height: int) -> bool:  # noqa: ARG002
+        """See `Truth`."""
+        return self.label == 0
+
+
 @contextmanager
 def open_truth(entry: SlideEntry, info: SlideInfo, downsample: float, labels: Labels) -> Iterator[Truth | None]:
-    """Open the truth of a slide: polygons or mask as the recipe prefers, none where nobody looked.
+    """Open the truth of a slide: its label, or polygons or mask as the recipe prefers, none where nobody looked.
 
     Args:
         entry: the slide and what stands beside it.
@@ -142,14 +157,17 @@ def open_truth(entry: SlideEntry, info: SlideInfo, downsample: float, labels: La
         labels: the recipe's rules.
 
     Yields:
-        The truth, or None for a slide that is neither annotated nor known to be normal. Memory: the annotation.
+        The truth, or None for a slide that is neither labeled nor annotated nor known to be normal. Memory: the
+        annotation.
 
     Raises:
         AnnotationError: damaged, another size than the slide, outside the slide, or tumor drawn on a slide declared
             normal (of a mask this and wrong values are found when its region is read).
     """
     conflict = f"{entry.slide_id} is declared normal, yet {{}} shows tumor; correct the one or the other"
-    if entry.mask is not None and (labels.source == "mask" or entry.annotation is None):
+    if entry.label is not None:
+        yield WholeSlide(entry.label)
+    elif entry.mask is not None and (labels.source == "mask" or entry.annotation is None):
         with _open_mask(entry.mask) as mask:
             truth = _mask_truth(mask, info, downsample, labels)
             yield DeclaredNormal(truth, conflict.format(entry.mask)) if entry.is_normal else truth

@@ -22,7 +22,9 @@ Job = Literal["tile", "infer"]
 Status = Literal["done", "failed", "empty"]
 
 _WITHOUT_TRACE: Final = [name for name in SCHEMA.names if name != "trace"]  # long, and for developers
-_FROM_OUTCOME: Final = ("status", "error_type", "error", "trace", "candidates", "patches", "positives", "seconds")
+_FROM_OUTCOME: Final = (
+    "status", "error_type", "error", "trace", "candidates", "patches", "positives", "seconds", "left_out",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Outcome:
         candidates, patches, positives: counts.
         seconds: of the worker and driver, for this slide.
         written_bytes: of its files in the table; for the figures of the run, not for the ledger.
+        left_out: windows that the recipe's placement asks for and that found no place.
     """
 
     entry: SlideEntry
@@ -49,6 +52,7 @@ class Outcome:
     positives: int = 0
     seconds: float = 0.0
     written_bytes: int = 0
+    left_out: int = 0
 
 
 def failed_by(entry: SlideEntry, error: Exception, facts: SlideFacts | None = None) -> Outcome:

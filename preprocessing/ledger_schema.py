@@ -44,6 +44,7 @@ SCHEMA: Final = pa.schema(
         ("requested_mpp", pa.list_(pa.float64())),
         ("effective_mpp", pa.list_(pa.float64())),
         ("stain", pa.list_(pa.float64())),
+        ("left_out", pa.int64()),
     ],
     metadata={FOOTER_VERSION: LEDGER_VERSION.encode()},
 )

@@ -17,7 +17,8 @@ from preprocessing.slide_entry import SPLITS, SlideEntry
 NEEDED: Final = ("slide_id", "path")
 COLUMNS: Final = (*NEEDED, "annotation", "mask", "patient_id", "split", "label", "mpp", "stratum")
 MANIFEST_SUFFIXES: Final = (".csv", ".parquet")
-_NORMAL: Final = {"0": True, "normal": True, "negative": True, "1": False, "tumor": False, "positive": False}
+NORMAL_WORDS: Final = frozenset({"0", "normal", "negative"})
+TUMOR_WORDS: Final = frozenset({"1", "tumor", "positive"})
 
 
 def read_manifest(source: str) -> list[SlideEntry]:
@@ -31,7 +32,8 @@ def read_manifest(source: str) -> list[SlideEntry]:
             unknown. Relative paths start at the manifest's folder.
 
     Returns:
-        One entry a row, in the order of the rows, as far as the manifest says.
+        One entry a row, in the order of the rows, as far as the manifest says; what its label means to a recipe is for
+        `slide_labels.with_meaning` to say.
 
     Raises:
         UsageError: no manifest there, a column or a value that makes no sense, a path that is named twice.
@@ -77,12 +79,9 @@ def _entry(row: Mapping[str, Any], folder: str, source: str) -> SlideEntry:
     if slide_id is None or path is None:
         raise UsageError(f"manifest {source}: a row has no slide_id or no path: {dict(row)}")
     where = f"manifest {source}: slide {slide_id}"
-    split, label, stratum = row.get("split"), row.get("label"), row.get("stratum")
+    split, word, stratum = row.get("split"), _word(row.get("label")), row.get("stratum")
     if split is not None and split not in SPLITS:
         raise UsageError(f"{where} is in split '{split}'; use {', '.join(SPLITS)}")
-    if label is not None and str(label).lower() not in _NORMAL:
-        raise UsageError(f"{where} has label '{label}'; use normal or tumor")
-    is_normal = None if label is None else _NORMAL[str(label).lower()]
     return SlideEntry(
         slide_id=str(slide_id),
         path=_anchored(str(path), folder),
@@ -90,11 +89,19 @@ def _entry(row: Mapping[str, Any], folder: str, source: str) -> SlideEntry:
         mask=_anchored(str(row["mask"]), folder) if row.get("mask") else None,
         patient_id="" if row.get("patient_id") is None else str(row["patient_id"]),
         split=split or "",
-        is_normal=is_normal is True,
-        is_tumor=is_normal is False,
+        is_normal=word is not None and word.lower() in NORMAL_WORDS,
+        is_tumor=word is not None and word.lower() in TUMOR_WORDS,
         mpp=_mpp(row.get("mpp"), where),
         stratum=None if stratum is None else str(stratum),
+        word=word,
     )
+
+
+def _word(label: object) -> str | None:
+    """A label as it is written; of whole numbers that a column with gaps turned into floats, the number."""
+    if label is None:
+        return None
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
 
 
 def _mpp(value: object, where: str) -> float | None:

@@ -16,8 +16,8 @@ from cluster.words import counted
 from preprocessing.candidates import Candidates, candidate_table, joined
 from preprocessing.crops import encoded_at_scales
 from preprocessing.isolation import isolated
-from preprocessing.labels import open_truth
 from preprocessing.patch_rows import write_unit
+from preprocessing.placement import left_out, open_known
 from preprocessing.recipe import Recipe
 from preprocessing.slide_plan import SlidePlan, WaveUnits
 from preprocessing.survey import unit_candidates
@@ -50,15 +50,16 @@ def _tile_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str, writte
     images: list[list[bytes]] = [[] for _ in plan.scales]
     judge = plan.judge(recipe, staging)
     grid, blocks = plan.blocks(shard, recipe)
-    truth_of = open_truth(plan.entry, plan.facts.info, finest.downsample, tiling.labels)
-    with isolated(slide_id, f"tile {shard}", staging) as alive, plan.opened() as slide, truth_of as truth:
-        for found in unit_candidates(slide, grid, blocks, truth, judge, tiling, alive):
+    known_of = open_known(plan, recipe)
+    with isolated(slide_id, f"tile {shard}", staging) as alive, plan.opened() as slide, known_of as known:
+        for found in unit_candidates(slide, grid, blocks, known, judge, tiling, alive):
             parts.append(found)
             for scale, encoded in enumerate(encoded_at_scales(slide, found.origins, tiling, plan.stain)):
                 images[scale] += encoded
+    lost = left_out(known, blocks)
     if not parts:
-        return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
+        return UnitReport(slide_id, shard, seconds=time.monotonic() - started, left_out=lost)
     table = candidate_table(joined(parts), slide_id, finest.downsample, recipe.recipe_id)
     positives, size = write_unit(plan, shard, table, images, recipe, staging)
     written.add(len(table))
-    return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started, size)
+    return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started, size, left_out=lost)

@@ -1,4 +1,4 @@
-"""From candidates to chosen positions: all positive patches, and normals drawn by their hash.
+"""From candidates to chosen positions: all marked patches, and normals drawn by their hash.
 
 Each slide is drawn by itself, the same on any number of cores.
 """
@@ -10,10 +10,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.tiling_settings import Sampling
+from preprocessing.tiling_settings import Sampling, Tiling
 
 _BINS: Final = 1 << 16
 _SHIFT: Final = 48  # bits below those that number the bins
+
+
+def limits_of(tiling: Tiling) -> Sampling:
+    """The limits that count: a slide that is labeled as a whole has no normals beside tumor, so only quotas thin it."""
+    if tiling.labels.source != "slide":
+        return tiling.sampling
+    return tiling.sampling.model_copy(update={"normals_per_tumor": None, "from_slides_without_tumor": None})
 
 
 def most_normals(positives: int, sampling: Sampling, quota: int | None) -> int | None:

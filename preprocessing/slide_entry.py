@@ -18,12 +18,15 @@ class SlideEntry:
         patient_id: groups slides; splits never cut through one.
         split: train, validation or test.
         is_normal: known to hold no tumor.
-        fingerprint: changes when any of its files, its split, its patient, its stratum, its mpp or its quota changes.
+        fingerprint: changes when any of its files, its split, its patient, its stratum, its label, its mpp or its quota
+            changes.
         mpp: micrometers per level-0 pixel, by the manifest.
         stratum: of the stratified draw of splits, by the manifest.
         max_normals: most normals that are kept of it; None sets no limit.
         is_tumor: known to hold tumor, by the manifest's label.
         file_bytes: size of the slide file when it was listed; 0 where nobody looked, or it was not there.
+        word: the manifest's label, as it is written there.
+        label: of all its patches, where the recipe labels whole slides and the manifest has a label for this one.
     """
 
     slide_id: str
@@ -39,3 +42,5 @@ class SlideEntry:
     max_normals: int | None = None
     is_tumor: bool = False
     file_bytes: int = 0
+    word: str | None = None
+    label: int | None = None

@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
 from cluster.stage_names import stage
 from cluster.words import counted
-from preprocessing.candidates import Candidates, candidate_table, joined, keep_candidates, positives_of
+from preprocessing.candidates import Candidates, candidate_table, certain_of, joined, keep_candidates, positives_of
 from preprocessing.grid import Block, Grid
 from preprocessing.isolation import isolated
-from preprocessing.label_rule import label_windows
-from preprocessing.labels import Truth, open_truth
+from preprocessing.placement import Known, Windows, left_out, open_known, windows_of
 from preprocessing.recipe import Recipe
 from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.slide_plan import SlidePlan, WaveUnits
@@ -27,34 +25,30 @@ from preprocessing.unit_report import UnitReport
 from preprocessing.unit_tasks import over_units
 
 
-def survey_block(
-    slide: ScaledSlide, origins: NDArray[np.int32], truth: Truth | None, judge: TissueJudge, tiling: Tiling
-) -> Candidates:
+def survey_block(slide: ScaledSlide, windows: Windows, judge: TissueJudge, tiling: Tiling) -> Candidates:
     """Judge the windows of a block.
 
-    All positives are candidates; of the others those with more tissue than `tissue.min_fraction`.
+    Those that are certain are candidates; of the others those with more tissue than `tissue.min_fraction`.
 
     Args:
         slide: open.
-        origins: (n, 2) top-left corners, scale-0 pixels; neighbors, e.g. of one block.
-        truth: what is annotated; None leaves the candidates unlabeled.
+        windows: neighbors, e.g. of one block.
         judge: the tissue rule.
-        tiling: window, tissue and label rules.
+        tiling: window and tissue rule.
     """
+    origins, label, fraction = windows.origins, windows.label, windows.fraction
     tissue = judge.fractions(slide, origins, tiling.window) if len(origins) else np.zeros(0, np.float32)
-    keep = tissue > np.float32(tiling.tissue.min_fraction)
-    if truth is None:
-        return Candidates(origins[keep], tissue[keep], None, None)
-    found = label_windows(truth, origins, tiling)
-    keep |= found.label > 0
-    return Candidates(origins[keep], tissue[keep], found.label[keep], found.fraction[keep])
+    keep = (tissue > np.float32(tiling.tissue.min_fraction)) | windows.certain
+    of_label = None if label is None else label[keep]
+    of_fraction = None if fraction is None else fraction[keep]
+    return Candidates(origins[keep], tissue[keep], of_label, of_fraction, windows.certain[keep])
 
 
 def unit_candidates(
     slide: ScaledSlide,
     grid: Grid,
     blocks: Iterable[Block],
-    truth: Truth | None,
+    known: Known,
     judge: TissueJudge,
     tiling: Tiling,
     alive: Callable[[], None],
@@ -65,13 +59,15 @@ def unit_candidates(
         slide: open.
         grid: where windows go.
         blocks: to be judged.
-        truth, judge, tiling: as for `survey_block`.
+        known: of the slide.
+        judge, tiling: as for `survey_block`.
         alive: called before every block, as a sign of life.
     """
     finest = slide.scales[0]
     for block in blocks:
         alive()
-        found = survey_block(slide, block.origins(grid, finest.width, finest.height), truth, judge, tiling)
+        origins = block.origins(grid, finest.width, finest.height)
+        found = survey_block(slide, windows_of(block, origins, known, tiling), judge, tiling)
         if len(found.origins):
             yield found
 
@@ -99,12 +95,14 @@ def _survey_unit(plan: SlidePlan, shard: int, recipe: Recipe, staging: str) -> U
     slide_id, finest = plan.entry.slide_id, plan.scales[0]
     judge = plan.judge(recipe, staging)
     grid, blocks = plan.blocks(shard, recipe)
-    truth_of = open_truth(plan.entry, plan.facts.info, finest.downsample, recipe.tiling.labels)
-    with isolated(slide_id, f"survey {shard}", staging) as alive, plan.opened() as slide, truth_of as truth:
-        parts = list(unit_candidates(slide, grid, blocks, truth, judge, recipe.tiling, alive))
+    known_of = open_known(plan, recipe)
+    with isolated(slide_id, f"survey {shard}", staging) as alive, plan.opened() as slide, known_of as known:
+        parts = list(unit_candidates(slide, grid, blocks, known, judge, recipe.tiling, alive))
+    lost = left_out(known, blocks)
     if not parts:
-        return UnitReport(slide_id, shard, seconds=time.monotonic() - started)
+        return UnitReport(slide_id, shard, seconds=time.monotonic() - started, left_out=lost)
     table = candidate_table(joined(parts), slide_id, finest.downsample, recipe.recipe_id)
     keep_candidates(table, staging, slide_id, shard)
-    positives = int(positives_of(table).sum())
-    return UnitReport(slide_id, shard, len(table), positives, time.monotonic() - started)
+    positives, certain = int(positives_of(table).sum()), int(certain_of(table).sum())
+    seconds = time.monotonic() - started
+    return UnitReport(slide_id, shard, len(table), positives, seconds, certain=certain, left_out=lost)

@@ -1,5 +1,6 @@
 """One wave of slides into the patch table: in one pass where nothing is drawn, else survey, selection, extraction."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,11 +15,14 @@ from preprocessing.prepare import prepare
 from preprocessing.publish import SlideTable
 from preprocessing.recipe import Recipe
 from preprocessing.schema import slide_folder
+from preprocessing.selection import limits_of
 from preprocessing.slide_plan import SlidePlan, WaveUnits
 from preprocessing.survey import survey
 from preprocessing.unit_report import Totals, by_slide, outcome_of, totals_by_slide
 
 _NO_TISSUE = "no position passes the tissue rule"
+
+log = logging.getLogger("histospark")
 
 
 def tile_wave(spark: SparkSession, entries: Sequence[SlideEntry], recipe: Recipe, table: SlideTable) -> list[Outcome]:
@@ -36,11 +40,14 @@ def tile_wave(spark: SparkSession, entries: Sequence[SlideEntry], recipe: Recipe
     plans, outcomes = prepare(spark, entries, recipe, table.staging)
     if plans:
         units = WaveUnits(plans)
-        nothing_to_draw = recipe.tiling.sampling.keeps_all and all(plan.entry.max_normals is None for plan in plans)
+        nothing_to_draw = limits_of(recipe.tiling).keeps_all and all(plan.entry.max_normals is None for plan in plans)
         work = _in_one_pass if nothing_to_draw else _drawn
         for outcome in work(spark, units, recipe, table.staging):
             if outcome.status == "done":
                 table.publish(slide_folder(outcome.entry.split, outcome.entry.slide_id), outcome.entry.slide_id)
+            if outcome.left_out:
+                slide_id, count = outcome.entry.slide_id, outcome.left_out
+                log.warning("%s: %d windows of its marked places do not fit the slide; see left_out", slide_id, count)
             outcomes.append(outcome)
     return outcomes
 
@@ -57,11 +64,11 @@ def _drawn(spark: SparkSession, units: WaveUnits, recipe: Recipe, staging: str) 
     surveyed, of_slide = totals_by_slide(reports), by_slide(reports)
     entries = [plan.entry for plan in units.plans if surveyed[plan.entry.slide_id].failure is None]
     found = [Found.of(entry, of_slide[entry.slide_id]) for entry in entries]
-    draws = draw(spark, found, recipe.tiling.sampling, staging)
+    draws = draw(spark, found, limits_of(recipe.tiling), staging)
     limits = {slide_id: drawn.limit for slide_id, drawn in draws.items() if drawn.limit is not None}
     drawn_well = {slide_id for slide_id, drawn in draws.items() if drawn.failure is None}
     numbers = [number for number, report in enumerate(reports) if report.rows and report.slide_id in drawn_well]
-    patches = sum(surveyed[slide_id].positives + draws[slide_id].normals for slide_id in drawn_well)
+    patches = sum(surveyed[slide_id].certain + draws[slide_id].normals for slide_id in drawn_well)
     written = totals_by_slide(extract(spark, units, numbers, limits, recipe, staging, patches))
     return [_drawn_outcome(plan, surveyed, draws, written) for plan in units.plans]
 
@@ -73,5 +80,6 @@ def _drawn_outcome(
     found, extracted = surveyed[slide_id], written.get(slide_id, Totals())
     drawn = draws.get(slide_id, Draw(0))
     failure = found.failure or drawn.failure or extracted.failure
-    totals = replace(extracted, units=found.units, seconds=found.seconds + extracted.seconds, failure=failure)
-    return outcome_of(plan, totals, found.rows, found.positives + drawn.normals, _NO_TISSUE)
+    seconds = found.seconds + extracted.seconds
+    totals = replace(extracted, units=found.units, seconds=seconds, failure=failure, left_out=found.left_out)
+    return outcome_of(plan, totals, found.rows, found.certain + drawn.normals, _NO_TISSUE)

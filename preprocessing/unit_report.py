@@ -32,6 +32,8 @@ class UnitReport:
         shard: number of the unit within the slide.
         rows: found or written.
         positives: of these.
+        certain: of the rows that were found, those that are taken whatever is drawn.
+        left_out: windows that the placement asks for and that found no place.
         seconds: of work.
         written_bytes: of its files that belong into the table.
         failure: None where it went well.
@@ -44,6 +46,8 @@ class UnitReport:
     seconds: float = 0.0
     written_bytes: int = 0
     failure: Failure | None = None
+    certain: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Totals:
 
     Attributes:
         units: that reported, well or not.
-        rows, positives: of those that went well.
+        rows, positives, certain, left_out: of those that went well.
         seconds: of work.
         written_bytes: of the files for the table.
         failure: of the first unit that failed.
@@ -64,6 +68,8 @@ class Totals:
     seconds: float = 0.0
     written_bytes: int = 0
     failure: Failure | None = None
+    certain: int = 0
+    left_out: int = 0
 
 
 def totals_by_slide(reports: Sequence[UnitReport]) -> dict[str, Totals]:
@@ -87,6 +93,8 @@ def _total(reports: Sequence[UnitReport]) -> Totals:
         seconds=sum(report.seconds for report in reports),
         written_bytes=sum(report.written_bytes for report in reports),
         failure=next((report.failure for report in reports if report.failure), None),
+        certain=sum(report.certain for report in reports),
+        left_out=sum(report.left_out for report in reports),
     )
 
 
@@ -107,7 +115,8 @@ def outcome_of(plan: SlidePlan, totals: Totals, candidates: int, wanted: int, no
         lost = f"{totals.rows} of {wanted} rows written, {totals.units} of {plan.shards} units reported; run again"
         return Outcome(plan.entry, "failed", plan.facts, LostPatchesError.__name__, lost, seconds=totals.seconds)
     if wanted == 0:
-        return Outcome(plan.entry, "empty", plan.facts, error=nothing, seconds=totals.seconds)
+        left_out = totals.left_out
+        return Outcome(plan.entry, "empty", plan.facts, error=nothing, seconds=totals.seconds, left_out=left_out)
     return Outcome(
         plan.entry,
         "done",
@@ -117,4 +126,5 @@ def outcome_of(plan: SlidePlan, totals: Totals, candidates: int, wanted: int, no
         positives=totals.positives,
         seconds=totals.seconds,
         written_bytes=totals.written_bytes,
+        left_out=totals.left_out,
     )

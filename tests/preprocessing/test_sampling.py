@@ -69,16 +69,18 @@ def test_the_first_limit_that_is_reached_counts(
 
 
 def surveyed(staging: Path, slide_id: str, label: NDArray[np.int32] | None, quota: int | None) -> Found:
-    """90 candidates in three units, one of which is empty, kept as the survey keeps them."""
+    """90 candidates in three units, one of which is empty, kept as the survey keeps them; 20 and 21 are marked, too."""
     origins = np.stack([np.arange(90), np.arange(90) // 7], axis=1).astype(np.int32)
     reports = [UnitReport(slide_id, 1)]
     for shard, rows in ((0, slice(0, 50)), (2, slice(50, 90))):
         mine = None if label is None else label[rows]
         fraction = None if mine is None else (mine > 0).astype(np.float32)
-        found = Candidates(origins[rows], np.ones(len(origins[rows]), np.float32), mine, fraction)
+        certain = np.zeros(len(origins[rows]), bool) if mine is None else (mine > 0) | (origins[rows, 0] // 2 == 10)
+        found = Candidates(origins[rows], np.ones(len(origins[rows]), np.float32), mine, fraction, certain)
         table = candidate_table(found, slide_id, 2.0, "recipe")
         keep_candidates(table, str(staging), slide_id, shard)
-        reports.append(UnitReport(slide_id, shard, len(table), 0 if mine is None else int((mine > 0).sum())))
+        positives = 0 if mine is None else int((mine > 0).sum())
+        reports.append(UnitReport(slide_id, shard, len(table), positives, certain=int(certain.sum())))
     entry = SlideEntry(slide_id, f"{slide_id}.tif", slide_id, "train", "fingerprint", max_normals=quota)
     return Found.of(entry, reports)
 
@@ -98,7 +100,7 @@ def three(tmp_path: Path) -> list[Found]:
 def taken(staging: Path, found: Found, drawn: Draw) -> set[int]:
     """The drawn normals, by sorting all of them."""
     rows = [kept_candidates(str(staging), found.entry.slide_id, shard).to_pylist() for shard in found.shards]
-    normals = sorted(row["patch_id"] for row in itertools.chain(*rows) if not row["label"])
+    normals = sorted(row["patch_id"] for row in itertools.chain(*rows) if not row["certain"])
     below = {patch_id for patch_id in normals if drawn.limit is None or patch_id < drawn.limit}
     assert below == set(normals[: drawn.normals])  # the lowest, and as many as promised
     return below
