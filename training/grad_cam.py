@@ -3,12 +3,13 @@
 A heatmap is what is positive of the channels of a late feature map, summed with their mean gradients as weights. The
 gradient is that of the score before the last activation: a saturated sigmoid or softmax has none. Towers are explained
 apart, each at the last layer whose map has at least `SMALLEST_MAP` places a side, since the last map of all may have
-a single place (Inception V3 at 80 px); a layer that others bypass is not taken, because it holds a part only.
+a single place (Inception V3 at 80 px); a layer that others bypass is not taken, because it holds a part only. Where
+residual blocks follow a tower and have maps of that size, theirs is taken.
 
 Where average pooling and the dense layer follow the map, this is CAM (Zhou et al. 2016) over the places of the map.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,9 +20,13 @@ from keras import ops
 from numpy.typing import NDArray
 
 from cluster.errors import JobError
+from training.backbones import TOWER
 from training.head import HEAD_LAYERS
+from training.models import CROPPED
+from training.residual_blocks import BLOCKS
 
 SMALLEST_MAP: Final = 5  # places a side; fewer say nothing of where
+_FRAME: Final = 128  # places a side of a heatmap that is set into a frame
 _BATCH: Final = 8  # patches explained at a time, which bounds what the tape holds
 
 
@@ -31,7 +36,8 @@ class Explained:
 
     Attributes:
         tower, layer: whose map it is, by name.
-        heatmaps: (n, height, width) float32, not negative; all 0 where nothing speaks for the class.
+        heatmaps: (n, height, width) float32, not negative; all 0 where nothing speaks for the class. They are of the
+            whole patch: where a tower looks at its middle alone, there is a frame of 0 around.
     """
 
     tower: str
@@ -41,7 +47,7 @@ class Explained:
 
 @dataclass(frozen=True)
 class _Probe:
-    """A tower that tells the map, too."""
+    """A tower, with its blocks if any, that tells the map, too."""
 
     tower: str
     layer: str
@@ -74,23 +80,31 @@ def grad_cam(core: keras.Model, images: Sequence[NDArray[np.uint8]], classes: ND
     try:
         names = [f"scale_{scale}" for scale in scales]
         centered = keras.Model(core.input, {name: core.get_layer(f"centered_{name}").output for name in names})
-        towers = [_tower(core, scale) for scale in scales]
+        probes = [_probe(core, scale) for scale in scales]
         head = _head(core)
     except (ValueError, IndexError) as error:
         raise JobError(f"this model's towers cannot be told apart, so it has no heatmaps: {error}") from error
-    probes = [_Probe(tower.name, layer, _with_map(tower, layer)) for tower, layer in towers]
     parts = []
     for mine in _batches(len(classes)):
         pixels = centered({name: image[mine] for name, image in zip(names, images, strict=True)})
         parts.append(_weighted_maps([pixels[name] for name in names], probes, head, classes[mine]))
     return [
-        Explained(probe.tower, probe.layer, np.concatenate([part[scale] for part in parts]))
+        Explained(probe.tower, probe.layer, _framed(core, scale, np.concatenate([part[scale] for part in parts])))
         for scale, probe in enumerate(probes)
     ]
 
 
 def map_layer(tower: keras.Model) -> str:
     """Name of the layer of a tower at which it is explained, see the module's text."""
+    sides = _sides(tower)
+    if not sides:
+        raise ValueError(f"{tower.name} has no feature maps")
+    enough = min(SMALLEST_MAP, max(sides.values()))
+    return [name for name, side in sides.items() if side >= enough][-1]
+
+
+def _sides(tower: keras.Model) -> dict[str, int]:
+    """The smaller side of the map of each layer that the whole tower passes through, in their order."""
     places = {id(tensor): place for place, operation in enumerate(tower.operations) for tensor in _made(operation)}
     # Up to which place what was made before is used: a layer that nothing reaches past holds all that follows needs.
     reach = [0] * len(tower.operations)
@@ -106,10 +120,7 @@ def map_layer(tower: keras.Model) -> str:
         if place > 0 and furthest <= place and len(shape) == 4 and not padded:
             sides[operation.name] = min(shape[1], shape[2])
         furthest = max(furthest, reach[place])
-    if not sides:
-        raise ValueError(f"{tower.name} has no feature maps")
-    enough = min(SMALLEST_MAP, max(sides.values()))
-    return [name for name, side in sides.items() if side >= enough][-1]
+    return sides
 
 
 def _weighted_maps(
@@ -138,12 +149,37 @@ def _heatmap(feature_map: Any, gradient: Any) -> NDArray[np.float32]:
     return np.asarray(ops.relu(ops.sum(weights * ops.cast(feature_map, "float32"), axis=-1)))
 
 
-def _tower(core: keras.Model, scale: int) -> tuple[keras.Model, str]:
-    towers: Mapping[str, keras.Model] = {it.name: it for it in core.layers if isinstance(it, keras.Model)}
-    tower = towers.get(f"tower_{scale if len(towers) > 1 else 0}")
+def _probe(core: keras.Model, scale: int) -> _Probe:
+    tower, blocks = (_numbered(core, kind, scale) for kind in (TOWER, BLOCKS))
     if tower is None:
-        raise ValueError(f"there is no layer tower_{scale}")
-    return tower, map_layer(tower)
+        raise ValueError(f"there is no layer {TOWER}{scale}")
+    if blocks is None:
+        return _Probe(tower.name, layer := map_layer(tower), _with_map(tower, layer))
+    if max(_sides(blocks).values()) >= SMALLEST_MAP:
+        layer = map_layer(blocks)
+        return _Probe(blocks.name, layer, keras.Model(tower.inputs, _with_map(blocks, layer)(tower.outputs[0])))
+    feature_map, last = _with_map(tower, layer := map_layer(tower)).outputs
+    return _Probe(tower.name, layer, keras.Model(tower.inputs, [feature_map, blocks(last)]))
+
+
+def _numbered(core: keras.Model, kind: str, scale: int) -> keras.Model | None:
+    """A part that each scale has, or all share."""
+    parts = {it.name: it for it in core.layers if it.name.startswith(kind)}
+    return parts.get(f"{kind}{scale if len(parts) > 1 else 0}")
+
+
+def _framed(core: keras.Model, scale: int, heatmaps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Heatmaps of what a tower looks at as heatmaps of the patch, of at most `_FRAME` places a side."""
+    crop = next((it for it in core.layers if it.name == f"{CROPPED}scale_{scale}"), None)
+    if crop is None:
+        return heatmaps
+    for axis, (first, window) in enumerate(zip(crop.cropping, crop.input.shape[1:3], strict=True), 1):
+        pixels = (np.arange(size := min(window, _FRAME)) + 0.5) * window / size
+        places = (pixels - first[0]) / (window - sum(first)) * heatmaps.shape[axis]
+        inside = (places >= 0) & (places < heatmaps.shape[axis])
+        shape = [-1 if it == axis else 1 for it in range(3)]
+        heatmaps = heatmaps.take(places.astype(np.int64), axis, mode="clip") * inside.reshape(shape)
+    return heatmaps
 
 
 def _head(core: keras.Model) -> _Head:

@@ -1,11 +1,7 @@
-"""The models: one tower per scale, joined to one probability per class (Liu et al. 2017), and what towers may be."""
+"""The models: one tower per scale, joined to one probability per class (Liu et al. 2017)."""
 
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import keras
@@ -13,80 +9,16 @@ import keras
 from cluster.errors import UsageError
 from preprocessing.recipe import Recipe, Training
 from training.augmentation import PatchAugmentation
+from training.backbones import BACKBONES, TOWER, Backbone
 from training.bilinear import scaled_to
+from training.first_weights import fill
 from training.head import head, set_statistics
 from training.precision import arithmetic
-from training.weights import ImageNetFile, local_weights
+from training.residual_blocks import BLOCKS, pooled, residual_blocks
+from training.weights import local_weights
 
-
-@dataclass(frozen=True)
-class Backbone:
-    """A network of keras.applications, without its top.
-
-    Attributes:
-        title: for people.
-        build: as in keras.applications; pixels enter it scaled.
-        scaled: from pixels (0 to 255) to what the network was made for, by built-in layers of the given name.
-        smallest_window: side of the smallest patch that reaches its end, pixels.
-        imagenet: its first weights.
-    """
-
-    title: str
-    build: Callable[..., keras.Model]
-    scaled: Callable[[Any, str], Any]
-    smallest_window: int
-    imagenet: ImageNetFile
-
-
-def _from_minus_one_to_one(pixels: Any, name: str) -> Any:
-    return keras.layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name=name)(pixels)
-
-
-def _blue_first_without_mean(pixels: Any, name: str) -> Any:
-    """The scaling of Caffe's networks: blue, green, red, each less its mean over ImageNet."""
-    mean = (103.939, 116.779, 123.68)
-    turned = keras.ops.flip(pixels, axis=-1)
-    return keras.layers.Rescaling(1.0, offset=[-value for value in mean], dtype="float32", name=name)(turned)
-
-
-BACKBONES: Final[Mapping[str, Backbone]] = MappingProxyType(
-    {
-        "inception_v3": Backbone(
-            title="Inception V3",
-            build=keras.applications.InceptionV3,
-            scaled=_from_minus_one_to_one,
-            smallest_window=75,
-            imagenet=ImageNetFile(
-                folder="inception_v3",
-                name="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-                md5="bcbd6486424b2319ff4ef7d526e38f63",
-            ),
-        ),
-        "resnet50": Backbone(
-            title="ResNet50",
-            build=keras.applications.ResNet50,
-            scaled=_blue_first_without_mean,
-            smallest_window=32,
-            imagenet=ImageNetFile(
-                folder="resnet",
-                name="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-                md5="4d473c1dd8becc155b73f8504c6f6626",
-            ),
-        ),
-        "mobilenet_v3_small": Backbone(
-            title="MobileNet V3 small",
-            build=partial(keras.applications.MobileNetV3Small, include_preprocessing=False),
-            scaled=_from_minus_one_to_one,
-            smallest_window=32,
-            imagenet=ImageNetFile(
-                folder="mobilenet_v3",
-                name="weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
-                md5="d3e8ec802a04aa4fc771ee12a9a9b836",
-            ),
-        ),
-    }
-)
-"""By `training.backbone`."""
+CROPPED: Final = "cropped_"
+"""How the names of the layers begin that cut out what towers look at; the name of the input follows."""
 
 
 def core_model(scales: int, window: int, training: Training, classes: int = 2) -> keras.Model:
@@ -95,29 +27,45 @@ def core_model(scales: int, window: int, training: Training, classes: int = 2) -
     Args:
         scales: number of magnifications.
         window: side of a patch, pixels.
-        training: backbone, whether the scales share it, its first weights, its precision, and its batch norm.
+        training: backbone, what it looks at, whether the scales share it, its first weights, its precision, and its
+            batch norm.
         classes: number of classes, at least 2.
 
     Returns:
         A model from `{"scale_0": (b, window, window, 3), …}`, values 0 to 255, to float32: of two classes `(b, 1)`,
         the probability of label 1 by a sigmoid; of more `(b, classes)` by a softmax, label 0 first. Its towers
         are the layers `tower_0`, … with weights of their own; towers that are shared are the one layer `tower_0`.
+        Residual blocks are a layer `blocks_0`, … after each tower.
         Every layer is trainable; what a stage freezes is the business of `stages.set_trainable`. All weights are
         float32; the scaling of pixels and the head compute in float32, too.
 
     Raises:
-        UsageError: the window is too small, or the weights are missing or of another network.
+        UsageError: the window is too small, settings contradict each other, or the weights are missing or of another
+            network.
     """
-    backbone, side = BACKBONES[training.backbone], training.input_side or window
-    _check_side(backbone, side, training)
+    backbone = BACKBONES[training.backbone]
+    sides = _seen(backbone, window, training)
+    scaled = _scaling(backbone, training)
     inputs = {f"scale_{scale}": keras.Input((window, window, 3), name=f"scale_{scale}") for scale in range(scales)}
-    names = [f"tower_{scale}" for scale in range(1 if training.share_towers else scales)]
-    with local_weights(training.weights, backbone.imagenet) as weights, arithmetic(training.precision):
-        towers = [_tower(name, backbone, side, training, weights) for name in names]
-    features = [
-        towers[scale % len(towers)](backbone.scaled(scaled_to(pixels, side), f"centered_{name}"))
-        for scale, (name, pixels) in enumerate(inputs.items())
-    ]
+    names = [f"{TOWER}{scale}" for scale in range(1 if training.share_towers else scales)]
+    with local_weights(training.weights, backbone.imagenet) as weights:
+        with arithmetic(training.precision):
+            towers = [_tower(name, backbone, sides, training) for name in names]
+            blocks = [
+                residual_blocks(tower, training, f"{BLOCKS}{number}")
+                for number, tower in enumerate(towers)
+                if training.blocks
+            ]
+        if weights is not None:
+            fill(towers, weights, training.weights, backbone)
+    for layer in [layer for tower in towers for layer in tower.layers]:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            set_statistics(layer, training)
+    features = []
+    for scale, (name, pixels) in enumerate(inputs.items()):
+        looked_at = scaled(scaled_to(_cropped(pixels, training, name), sides[0]), f"centered_{name}")
+        told = towers[scale % len(towers)](looked_at)
+        features.append(blocks[scale % len(blocks)](told) if blocks else told)
     joined = keras.layers.Concatenate(dtype="float32", name="features")(features) if scales > 1 else features[0]
     return keras.Model(inputs, head(joined, training, classes), name="histospark")
 
@@ -151,45 +99,61 @@ def training_model(core: keras.Model, recipe: Recipe) -> keras.Model:
     return keras.Model(inputs, core(dict(zip(inputs, changed, strict=True))), name="training")
 
 
+def _seen(backbone: Backbone, window: int, training: Training) -> tuple[int, int]:
+    """Height and width of what a tower sees, pixels."""
+    crop = training.input_crop or (window, window)
+    if max(crop) > window:
+        raise UsageError(
+            f"training.input_crop ({crop[0]} x {crop[1]} px) is larger than tiling.window ({window} px): lower it, or "
+            "tile again with a larger window"
+        )
+    if training.input_side and crop[0] != crop[1]:
+        raise UsageError(
+            f"training.input_side scales squares, and training.input_crop is {crop[0]} x {crop[1]} px: leave one of "
+            "the two out, or make it a square"
+        )
+    sides = (training.input_side, training.input_side) if training.input_side else crop
+    _check_side(backbone, min(sides), training)
+    return sides
+
+
 def _check_side(backbone: Backbone, side: int, training: Training) -> None:
     if side >= backbone.smallest_window:
         return
     others = [name for name, other in BACKBONES.items() if other.smallest_window <= side]
     choice = f", or set training.backbone to {' or '.join(others)}" if others else ""
-    key = "tiling.window" if training.input_side is None else "training.input_side"
-    remedy = "tile again with a larger window" if training.input_side is None else "raise it"
+    key, remedy = "tiling.window", "tile again with a larger window"
+    if training.input_side or training.input_crop:
+        key, remedy = f"training.{'input_side' if training.input_side else 'input_crop'}", "raise it"
     raise UsageError(
         f"{key} is {side} px, {backbone.title} needs at least {backbone.smallest_window}: {remedy}{choice}"
     )
 
 
-def _tower(name: str, backbone: Backbone, side: int, training: Training, weights: Path | None) -> keras.Model:
-    build = partial(backbone.build, include_top=False, weights=None, input_shape=(side, side, 3), name=name)
-    tower = build(pooling="avg") if training.pooling == "average" else _pooled_twice(build(pooling=None))
-    if weights is not None:
-        _load(tower, weights, training.weights, backbone)
-    for layer in tower.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            set_statistics(layer, training)
-    return tower
-
-
-def _pooled_twice(tower: keras.Model) -> keras.Model:
-    last = tower.output
-    mean = keras.layers.GlobalAveragePooling2D(name="mean_of_map")(last)
-    largest = keras.layers.GlobalMaxPooling2D(name="maximum_of_map")(last)
-    return keras.Model(tower.input, keras.layers.Concatenate(name="both_of_map")([mean, largest]), name=tower.name)
-
-
-def _load(tower: keras.Model, weights: Path, asked: str, backbone: Backbone) -> None:
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns of layers that it finds no weights for, and leaves them random.
-            warnings.simplefilter("error", UserWarning)
-            tower.load_weights(weights)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
-        reason = str(error).splitlines()[0]
+def _scaling(backbone: Backbone, training: Training) -> Callable[[Any, str], Any]:
+    if training.mean_color is None:
+        return backbone.scaled
+    if not backbone.takes_off_mean:
         raise UsageError(
-            f"training.weights: {asked} does not hold {backbone.title} without its top ({reason}); "
-            f"{backbone.imagenet.remedy}"
-        ) from error
+            f"training.mean_color: {backbone.title} sees values from -1 to 1, whatever the mean; leave it out"
+        )
+    return partial(backbone.scaled, mean=training.mean_color)
+
+
+def _cropped(pixels: Any, training: Training, name: str) -> Any:
+    """The middle of a patch; where it cannot be the very middle, half a pixel to the upper left."""
+    if training.input_crop is None:
+        return pixels
+    spare = [given - kept for given, kept in zip(pixels.shape[1:3], training.input_crop, strict=True)]
+    edges = [(both // 2, both - both // 2) for both in spare]
+    return keras.layers.Cropping2D(edges, dtype="float32", name=f"{CROPPED}{name}")(pixels)
+
+
+def _tower(name: str, backbone: Backbone, sides: tuple[int, int], training: Training) -> keras.Model:
+    build = partial(backbone.build, input_shape=(*sides, 3), name=name)
+    if training.blocks:
+        return build(pooling=None)
+    if training.pooling == "average":
+        return build(pooling="avg")
+    tower = build(pooling=None)
+    return keras.Model(tower.input, pooled(tower.output, training.pooling), name=name)

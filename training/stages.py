@@ -11,6 +11,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 from cluster.errors import UsageError
 from preprocessing.recipe import Training
 from preprocessing.training_settings import Stage
+from training.backbones import TOWER
 from training.losses import ClassWeightedCrossEntropy, stage_metrics
 from training.models import number_of_classes
 from training.optimizers import stage_optimizer
@@ -63,8 +64,8 @@ def check_stages(core: keras.Model, training: Training) -> None:
 
 
 def backbones(core: keras.Model) -> list[keras.Model]:
-    """The towers of a core: its layers that are models themselves. All else is the head."""
-    return [layer for layer in core.layers if isinstance(layer, keras.Model)]
+    """The towers of a core: the layers `tower_0`, …. All else is the head, residual blocks as well."""
+    return [layer for layer in core.layers if layer.name.startswith(TOWER)]
 
 
 def set_trainable(core: keras.Model, stage: Stage, freeze_batch_norm: bool) -> None:

@@ -1,4 +1,4 @@
-"""Where the first weights of a tower come from: Keras' ImageNet file, a file of one's own, or chance."""
+"""Where the first weights of the towers come from: Keras' ImageNet file, a file of one's own, or chance."""
 
 import shutil
 import tempfile
@@ -42,13 +42,18 @@ class ImageNetFile:
         return f"fetch {self.url} on a machine with network, and give its path as training.weights"
 
 
+def remedy(imagenet: ImageNetFile | None) -> str:
+    """What to do without a file of weights."""
+    return imagenet.remedy if imagenet else "give the path of a model.keras of this backbone, or none"
+
+
 @contextmanager
-def local_weights(weights: str, imagenet: ImageNetFile) -> Iterator[Path | None]:
+def local_weights(weights: str, imagenet: ImageNetFile | None) -> Iterator[Path | None]:
     """The weights file on this machine; a copy from elsewhere lies in a temporary folder until the block ends.
 
     Args:
         weights: `imagenet`, `none`, or the path or URL of a file.
-        imagenet: what `imagenet` stands for.
+        imagenet: what `imagenet` stands for; None where nobody offers any.
 
     Yields:
         The file, or None for random weights.
@@ -65,11 +70,11 @@ def local_weights(weights: str, imagenet: ImageNetFile) -> Iterator[Path | None]
             yield _fetched(weights, Path(folder), imagenet)
 
 
-def _fetched(weights: str, folder: Path, imagenet: ImageNetFile) -> Path:
+def _fetched(weights: str, folder: Path, imagenet: ImageNetFile | None) -> Path:
     try:
         filesystem, path = url_to_fs(weights)
         if not filesystem.isfile(path):
-            raise UsageError(f"training.weights: there is no file {weights}; {imagenet.remedy}")
+            raise UsageError(f"training.weights: there is no file {weights}; {remedy(imagenet)}")
         if isinstance(filesystem, LocalFileSystem):
             return Path(path)
         copy = folder / Path(path).name
@@ -77,11 +82,13 @@ def _fetched(weights: str, folder: Path, imagenet: ImageNetFile) -> Path:
             shutil.copyfileobj(source, target)
     except (OSError, ValueError, ImportError) as error:  # the storage fails, is unknown, or has no driver here
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(f"training.weights: {weights} cannot be read ({reason}); {imagenet.remedy}") from error
+        raise UsageError(f"training.weights: {weights} cannot be read ({reason}); {remedy(imagenet)}") from error
     return copy
 
 
-def _downloaded(imagenet: ImageNetFile) -> Path:
+def _downloaded(imagenet: ImageNetFile | None) -> Path:
+    if imagenet is None:
+        raise UsageError(f"training.weights: there are no ImageNet weights of this backbone; {remedy(imagenet)}")
     try:
         # The same call, file and cache as keras.applications, so that a file fetched before is found.
         return Path(keras.utils.get_file(imagenet.name, imagenet.url, cache_subdir="models", file_hash=imagenet.md5))

@@ -12,7 +12,8 @@ import pytest
 
 from cluster.errors import UsageError
 from preprocessing.recipe import Training
-from training.models import BACKBONES, core_model
+from training.backbones import BACKBONES
+from training.models import core_model
 
 WINDOW = 80
 QUICK = "mobilenet_v3_small"
@@ -128,3 +129,67 @@ def test_missing_broken_and_unreadable_files_name_the_remedy(tmp_path: Path) -> 
     assert "there is no file" in remedy_of(QUICK, str(tmp_path / "absent.h5"))
     assert "there is no file" in remedy_of(QUICK, str(tmp_path))
     assert "cannot be read" in remedy_of(QUICK, "nowhere://first/mine.h5")
+
+
+def kept(backbone: str, scales: int, path: Path) -> keras.Model:
+    """A model as training keeps it; each tower has weights and statistics of its own."""
+    keras.utils.set_random_seed(7)
+    core = core_model(scales, WINDOW, settings(backbone, "none"), classes=5)
+    rng = np.random.default_rng(7)
+    core.set_weights([rng.uniform(0.5, 1.5, value.shape) * (value + 0.01) for value in core.get_weights()])
+    core.save(path)
+    return core
+
+
+def test_the_tower_of_a_trained_model_is_taken_over_where_images_are_larger(tmp_path: Path) -> None:
+    """Told by what it answers, not by the order of its weights: Inception's branches have equal shapes."""
+    given = kept("inception_v3", 1, tmp_path / "model.keras").get_layer("tower_0")
+    taken = core_model(1, 96, settings("inception_v3", str(tmp_path / "model.keras"))).get_layer("tower_0")
+    twin = BACKBONES["inception_v3"].build(input_shape=(WINDOW, WINDOW, 3), name="twin", pooling="avg")
+    twin.set_weights(taken.get_weights())
+    image = np.random.default_rng(1).uniform(-1, 1, (2, WINDOW, WINDOW, 3)).astype(np.float32)
+    np.testing.assert_allclose(twin.predict_on_batch(image), given.predict_on_batch(image), rtol=1e-4, atol=1e-5)
+
+
+def test_each_tower_takes_over_its_own_and_a_model_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "model.keras")
+    source = kept("small_resnet", 2, tmp_path / "model.keras")
+    more = {"blocks": [{"channels": [4, 4, 8]}], "precision": "bfloat16", "input_crop": [40, 64]}
+    core = core_model(2, 96, settings("small_resnet", path, **more))
+    for name in ("tower_0", "tower_1"):
+        pairs = zip(source.get_layer(name).get_weights(), core.get_layer(name).get_weights(), strict=True)
+        assert all(np.array_equal(one, other) for one, other in pairs)
+    assert not np.array_equal(core.get_layer("tower_0").get_weights()[0], core.get_layer("tower_1").get_weights()[0])
+    with pytest.raises(
+        UsageError, match="is a model of Small ResNet, and training.backbone asks for MobileNet V3 small"
+    ):
+        core_model(2, WINDOW, settings(QUICK, path))
+    for scales, others in ((1, {}), (2, {"share_towers": True})):
+        with pytest.raises(UsageError, match="has 2 towers, and this recipe 1 tower: take a model of as many scales"):
+            core_model(scales, WINDOW, settings("small_resnet", path, **others))
+
+
+def test_a_file_that_is_no_model_of_ours_is_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save(foreign)
+    with_code = tmp_path / "code.keras"
+    image = keras.Input((2,))
+    keras.Model(image, keras.layers.Lambda(lambda values: values + 1)(image)).save(with_code)
+    damaged = tmp_path / "damaged.keras"
+    damaged.write_bytes(foreign.read_bytes()[:200])
+    reasons = {
+        foreign: "is no model of histospark train",
+        with_code: "is no model that can be loaded",
+        damaged: "is no model that can be loaded",
+        tmp_path / "absent.keras": "there is no file",
+    }
+    for path, reason in reasons.items():
+        with pytest.raises(UsageError, match=reason):
+            core_model(1, 32, settings("small_resnet", str(path)))
+
+
+def test_a_backbone_without_imagenet_weights_says_what_there_is() -> None:
+    with pytest.raises(
+        UsageError, match=r"no ImageNet weights of this backbone; give the path of a model.keras .*none"
+    ):
+        core_model(1, 32, settings("small_resnet", "imagenet"))
