@@ -1,9 +1,9 @@
-"""What a pathologist drew: ASAP XML and QuPath GeoJSON as regions of the recipe's classes, in level-0 pixels.
+"""The areas that a pathologist drew: ASAP XML and QuPath GeoJSON as regions of the recipe's classes, level-0 pixels.
 
 A file without any drawing says that somebody looked and found nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.errors import UsageError
@@ -18,7 +18,11 @@ from preprocessing.tiling_settings import Labels
 EXCLUDED = 0
 """Label of a region that is cut out of all classes."""
 
+TABLE_ENDING = ".csv"
+"""Of a table of points."""
+
 _GEOJSON_ENDINGS = (".geojson", ".json")
+_POINTS_WANTED = "remove it, draw a polygon, or set tiling.placement.kind to points if points are meant"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +62,32 @@ def read_regions(path: str, labels: Labels) -> tuple[Region, ...]:
         read, 16 after), not with the slide.
 
     Raises:
-        AnnotationError: not readable, a group that the recipe does not know, or a shape that `repair` refuses.
+        AnnotationError: not readable, points, a group that the recipe does not know, or a shape that `repair` refuses.
+    """
+    if path.lower().endswith(TABLE_ENDING):
+        raise AnnotationError(f"annotation {path} is a table of points, which have no area; {_POINTS_WANTED}")
+    label_of = labels_of_groups(labels)
+    return tuple(_region(drawing, label_of, path) for drawing in read_drawings(path))
+
+
+def read_drawings(path: str) -> tuple[Drawing, ...]:
+    """What an annotation file holds, areas and points alike; arguments, memory and errors as for `read_regions`."""
+    data = annotation_bytes(path)
+    is_geojson = path.lower().endswith(_GEOJSON_ENDINGS)
+    return qupath_drawings(data, path) if is_geojson else asap_drawings(data, path)
+
+
+def annotation_bytes(path: str) -> bytes:
+    """The content of an annotation file.
+
+    Raises:
+        AnnotationError: it cannot be read.
     """
     folder, name = split_name(path)
     try:
-        data = Store(folder).read_bytes(name)
+        return Store(folder).read_bytes(name)
     except (OSError, UsageError) as error:
         raise AnnotationError(f"annotation {path} cannot be read: {error}; is it there, and readable?") from error
-    is_geojson = name.lower().endswith(_GEOJSON_ENDINGS)
-    drawings = qupath_drawings(data, path) if is_geojson else asap_drawings(data, path)
-    label_of = _label_of_group(labels)
-    return tuple(_region(drawing, label_of, path) for drawing in drawings)
 
 
 def refuse_outside(regions: Sequence[Region], width: int, height: int, path: str) -> None:
@@ -91,19 +110,39 @@ def refuse_outside(regions: Sequence[Region], width: int, height: int, path: str
             )
 
 
-def _label_of_group(labels: Labels) -> dict[str, int]:
+def labels_of_groups(labels: Labels) -> dict[str, int]:
+    """The label of each group, in lower case; `EXCLUDED` of those that are cut out."""
     classes = {group.lower(): label for label, groups in enumerate(labels.classes.values(), 1) for group in groups}
     return classes | {group.lower(): EXCLUDED for group in labels.excluded}
 
 
-def _region(drawing: Drawing, label_of: dict[str, int], path: str) -> Region:
+def label_of_drawing(drawing: Drawing, label_of: Mapping[str, int], path: str) -> int:
+    """The label of a drawing by its group.
+
+    Args:
+        drawing: of the file.
+        label_of: from `labels_of_groups`.
+        path: of the file, for people.
+
+    Raises:
+        AnnotationError: the recipe does not know the group.
+    """
     if drawing.group.lower() not in label_of:
         known = ", ".join(sorted(label_of))
         raise AnnotationError(
             f"annotation {path}: {drawing.name} is in group '{drawing.group}'; known groups are {known}; "
             "add it to tiling.labels.classes or tiling.labels.excluded"
         )
+    return label_of[drawing.group.lower()]
+
+
+def _region(drawing: Drawing, label_of: Mapping[str, int], path: str) -> Region:
+    if drawing.points is not None:
+        raise AnnotationError(
+            f"annotation {path}: {drawing.name} is a {drawing.kind}, which has no area; {_POINTS_WANTED}"
+        )
+    label = label_of_drawing(drawing, label_of, path)
     parts = [repaired(polygon, f"annotation {path}: {drawing.name}") for polygon in drawing.polygons]
     polygons = tuple(polygon for part in parts for polygon in part.polygons)
     notes = " and ".join(part.note for part in parts if part.note)
-    return Region(drawing.name, label_of[drawing.group.lower()], polygons, f"{drawing.name}: {notes}" if notes else "")
+    return Region(drawing.name, label, polygons, f"{drawing.name}: {notes}" if notes else "")

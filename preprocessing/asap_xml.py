@@ -12,6 +12,7 @@ from preprocessing.errors import AnnotationError
 
 ROOT: Final = "ASAP_Annotations"
 _WITH_AREA: Final = frozenset({"Polygon", "Rectangle", "Spline"})  # a spline is taken as the polygon of its corners
+_POINTS: Final = frozenset({"Dot", "PointSet"})
 
 
 def asap_drawings(data: bytes, path: str) -> tuple[Drawing, ...]:
@@ -25,7 +26,8 @@ def asap_drawings(data: bytes, path: str) -> tuple[Drawing, ...]:
         The annotations in the order of the file. Memory: about 300 bytes a corner.
 
     Raises:
-        AnnotationError: damaged, not from ASAP, with a document type, or with an annotation that has no area.
+        AnnotationError: damaged, not from ASAP, with a document type, or with an annotation that is neither area
+            nor points.
     """
     collector = _Collector(path)
     parser = expat.ParserCreate()
@@ -74,9 +76,12 @@ class _Collector:
             attributes.get("Name", "an annotation without a name"),
             attributes.get("Type", "thing without type"),
         )
+        group = attributes.get("PartOfGroup", "")
+        ring = [(x, y) for _, x, y in sorted(corners, key=lambda corner: corner[0])]
+        if kind in _POINTS:
+            return Drawing(name, group, (), tuple(ring), kind)
         if kind not in _WITH_AREA:
             raise AnnotationError(
                 f"annotation {self.path}: {name} is a {kind}, which has no area; remove it or draw a polygon"
             )
-        ring = [(x, y) for _, x, y in sorted(corners, key=lambda corner: corner[0])]
-        return Drawing(name, attributes.get("PartOfGroup", ""), ((ring,),))
+        return Drawing(name, group, ((ring,),), kind=kind)

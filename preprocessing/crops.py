@@ -76,6 +76,8 @@ def _may_copy(scale: int, tiling: Tiling) -> bool:
     """Only scale 0 lies on a grid that can be that of the slide; nothing may move a window or change a pixel."""
     if scale > 0 or not tiling.image.copy_tiles or tiling.image.format != "jpeg":
         return False
+    if tiling.placement.kind != "grid":  # where a mark's window stands beside others would decide what is copied
+        return False
     moved = tiling.margin or tiling.jitter or len(tiling.offset) > 1 or tiling.stride % tiling.window
     return tiling.stain.method == "none" and not moved
 

@@ -2,61 +2,52 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from preprocessing.errors import AnnotationError
 from preprocessing.grid import Block
 from preprocessing.label_rule import label_windows
 from preprocessing.labels import Truth, WholeSlide, open_truth
+from preprocessing.marks import Marks, Windows
+from preprocessing.placement_settings import AroundPoints
+from preprocessing.point_placement import point_marks
+from preprocessing.points import Points, read_points
+from preprocessing.readers.base import SlideInfo
 from preprocessing.recipe import Recipe
+from preprocessing.scales import SlideScale
+from preprocessing.slide_entry import SlideEntry
 from preprocessing.slide_plan import SlidePlan
 from preprocessing.tiling_settings import Tiling
 
-Known = Truth | None
-"""What is known of a slide: what is annotated; None where nobody looked."""
+Known = Truth | Marks | None
+"""What is known of a slide: what is annotated; what its marks ask for; None where nobody looked."""
 
 
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """Windows of a block, before their tissue is judged.
-
-    Attributes:
-        origins: (n, 2) int32 top-left corners, scale-0 pixels.
-        certain: (n,) bool: these are patches whatever their tissue, and whatever is drawn.
-        label: (n,) int32; None where nothing is known.
-        fraction: (n,) float32, annotated share of the center; None where nothing is known or nobody measures it.
-    """
-
-    origins: NDArray[np.int32]
-    certain: NDArray[np.bool_]
-    label: NDArray[np.int32] | None = None
-    fraction: NDArray[np.float32] | None = None
-
-
-def windows_of(block: Block, origins: NDArray[np.int32], known: Known, tiling: Tiling) -> Windows:
+def windows_of(block: Block, on_grid: NDArray[np.int32], known: Known, tiling: Tiling) -> Windows:
     """The windows of a block.
 
     Args:
         block: of the slide.
-        origins: (n, 2) int32 top-left corners of its windows on the grid, scale-0 pixels.
+        on_grid: (n, 2) int32 top-left corners of its windows on the grid, scale-0 pixels.
         known: of the slide.
         tiling: window, center and label rule.
     """
-    del block
+    if isinstance(known, Marks):
+        return known.windows(block, on_grid)
     if known is None:
-        return Windows(origins, np.zeros(len(origins), bool))
+        return Windows(on_grid, np.zeros(len(on_grid), bool))
     if isinstance(known, WholeSlide):  # nobody marked a place, so tissue decides
-        return Windows(origins, np.zeros(len(origins), bool), np.full(len(origins), known.label, np.int32))
-    found = label_windows(known, origins, tiling)
-    return Windows(origins, found.label > 0, found.label, found.fraction)
+        return Windows(on_grid, np.zeros(len(on_grid), bool), np.full(len(on_grid), known.label, np.int32))
+    found = label_windows(known, on_grid, tiling)
+    return Windows(on_grid, found.label > 0, found.label, found.fraction)
 
 
 def left_out(known: Known, blocks: Sequence[Block]) -> int:
     """How many windows the placement asks for in some blocks that found no place."""
-    del known, blocks
-    return 0
+    return known.lost(blocks) if isinstance(known, Marks) else 0
 
 
 @contextmanager
@@ -67,9 +58,48 @@ def open_known(plan: SlidePlan, recipe: Recipe) -> Iterator[Known]:
         plan: the slide.
         recipe: placement and labels.
 
+    Yields:
+        Memory: the annotation.
+
     Raises:
-        AnnotationError: see `open_truth`.
+        AnnotationError: see `open_truth` and `read_points`.
     """
-    downsample = plan.scales[0].downsample
-    with open_truth(plan.entry, plan.facts.info, downsample, recipe.tiling.labels) as truth:
-        yield truth
+    entry, info, finest = plan.entry, plan.facts.info, plan.scales[0]
+    if recipe.tiling.placement.kind == "grid":
+        with open_truth(entry, info, finest.downsample, recipe.tiling.labels) as truth:
+            yield truth
+    else:
+        yield _marks(entry, info, finest, recipe.tiling.model_dump_json())
+
+
+@lru_cache(maxsize=1)  # a worker's units come slide by slide
+def _marks(entry: SlideEntry, info: SlideInfo, finest: SlideScale, settings: str) -> Marks | None:
+    """What the marks of a slide ask for, found once for all of its units; None where nobody looked.
+
+    Args:
+        entry: with its fingerprint, which changes with its files.
+        info, finest: of the slide.
+        settings: `Tiling` as JSON.
+    """
+    tiling = Tiling.model_validate_json(settings)
+    if isinstance(tiling.placement, AroundPoints):
+        points = _points(entry, info, tiling)
+        return None if points is None else point_marks(points, finest, tiling.window, tiling.placement)
+    raise NotImplementedError(tiling.placement.kind)
+
+
+def _points(entry: SlideEntry, info: SlideInfo, tiling: Tiling) -> Points | None:
+    if entry.annotation is None:
+        if entry.mask is not None:
+            raise AnnotationError(
+                f"mask {entry.mask} shows areas, and tiling.placement.kind is points; give the slide an annotation "
+                "with points, or none"
+            )
+        return Points.of([]) if entry.is_normal else None
+    points = read_points(entry.annotation, tiling.labels, info.width, info.height)
+    if entry.is_normal and points.labels.any():
+        first = points.names[int(np.argmax(points.labels > 0))]
+        raise AnnotationError(
+            f"{entry.slide_id} is declared normal, yet {entry.annotation} marks {first}; correct the one or the other"
+        )
+    return points

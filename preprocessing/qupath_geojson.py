@@ -9,6 +9,7 @@ from preprocessing.errors import AnnotationError
 
 # What QuPath computed or laid out, which no pathologist drew: never a truth, so it is passed over.
 _NOT_DRAWN: Final = frozenset({"detection", "cell", "tile", "tma_core", "tma", "root"})
+_GEOMETRIES: Final = frozenset({"Polygon", "MultiPolygon", "Point", "MultiPoint"})
 
 
 def qupath_drawings(data: bytes, path: str) -> tuple[Drawing, ...]:
@@ -25,8 +26,8 @@ def qupath_drawings(data: bytes, path: str) -> tuple[Drawing, ...]:
         The annotations in the order of the file. Memory: about 300 bytes a corner.
 
     Raises:
-        AnnotationError: damaged, not GeoJSON, an annotation without classification or without area, or no annotation
-            among the objects.
+        AnnotationError: damaged, not GeoJSON, an annotation without classification, one that is neither area nor
+            points, or no annotation among the objects.
     """
     try:
         features = _features(json.loads(data))
@@ -65,13 +66,14 @@ def _drawing(feature: Mapping[str, Any], number: int, path: str) -> Drawing:
         raise AnnotationError(
             f"annotation {path}: {name} has no classification; give it a class in QuPath, or delete it"
         )
-    geometry = feature["geometry"]
-    if geometry["type"] not in {"Polygon", "MultiPolygon"}:
-        raise AnnotationError(
-            f"annotation {path}: {name} is a {geometry['type']}, which has no area; remove it or draw a polygon"
-        )
-    polygons = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
-    return Drawing(name, group, tuple(tuple(_ring(ring) for ring in polygon) for polygon in polygons))
+    kind = feature["geometry"]["type"]
+    if kind not in _GEOMETRIES:
+        raise AnnotationError(f"annotation {path}: {name} is a {kind}, which has no area; remove it or draw a polygon")
+    coordinates = feature["geometry"]["coordinates"]
+    each = coordinates if kind.startswith("Multi") else [coordinates]
+    if kind.endswith("Point"):
+        return Drawing(name, group, (), _ring(each), kind)
+    return Drawing(name, group, tuple(tuple(_ring(ring) for ring in polygon) for polygon in each), kind=kind)
 
 
 def _classification(found: Any) -> str:

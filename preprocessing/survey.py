@@ -15,7 +15,8 @@ from cluster.words import counted
 from preprocessing.candidates import Candidates, candidate_table, certain_of, joined, keep_candidates, positives_of
 from preprocessing.grid import Block, Grid
 from preprocessing.isolation import isolated
-from preprocessing.placement import Known, Windows, left_out, open_known, windows_of
+from preprocessing.marks import Windows
+from preprocessing.placement import Known, left_out, open_known, windows_of
 from preprocessing.recipe import Recipe
 from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.slide_plan import SlidePlan, WaveUnits

@@ -1,0 +1,14 @@
+"""Flat images as slides, drawn for placements: pale on the left, tissue on the right, noise all over."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def flat_slide(path: Path, width: int, height: int, glass: int, seed: int = 1) -> Path:
+    """A PNG whose first `glass` columns are white, and the others busy and dark."""
+    pixels = np.random.default_rng(seed).integers(40, 190, (height, width, 3), np.uint8)
+    pixels[:, :glass] = 250
+    Image.fromarray(pixels).save(path)
+    return path
