@@ -10,7 +10,11 @@ import click
 from cluster.errors import ExitCode, UsageError
 from preprocessing.recipe_file import load_recipe
 
-_DEMOS: Final = {"demo": "histospark.demos.slides", "pcam": "histospark.demos.pcam"}
+_DEMOS: Final = {
+    "demo": "histospark.demos.slides",
+    "pcam": "histospark.demos.pcam",
+    "tupac16": "histospark.demos.tupac16",
+}
 """By recipe: a module with `OVERRIDES`, what a demo changes of it, and `run(recipe, out, master)`."""
 
 

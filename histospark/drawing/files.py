@@ -17,6 +17,8 @@ MPP = 0.25
 LEVELS = 5
 _TILE = (256, 256)
 _PIXELS_PER_CM = 10_000 / MPP
+# tifffile takes RGB and stores YCbCr at half the chroma resolution, as scanners do.
+_JPEG = {"photometric": "rgb", "compression": "jpeg", "compressionargs": {"level": 85}, "subsampling": (2, 2)}
 _COLORS = {"Tumor": "#F4FA58", "Exclusion": "#00ff00"}
 
 
@@ -47,12 +49,19 @@ def write_slide(path: Path, image: NDArray[np.uint8]) -> None:
         path: the TIFF to write.
         image: (side, side, 3) uint8, RGB at level 0; side is a multiple of 16.
     """
+    _write_pyramid(path, _levels(image), _JPEG)
+
+
+def write_aperio(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write an image as `write_slide` does, with the description by which Aperio's SVS is known; arguments alike."""
+    _write_pyramid(path, _levels(image), {**_JPEG, "description": f"Aperio Image Library|AppMag = 40|MPP = {MPP}"})
+
+
+def _levels(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     levels = [image]
     while len(levels) < LEVELS:
         levels.append(halve(levels[-1]))
-    # tifffile takes RGB here and stores YCbCr at half the chroma resolution, as scanners do.
-    jpeg = {"photometric": "rgb", "compression": "jpeg", "compressionargs": {"level": 85}, "subsampling": (2, 2)}
-    _write_pyramid(path, levels, jpeg)
+    return levels
 
 
 def write_mask(path: Path, side: int, lesions: Sequence[Polygon], exclusions: Sequence[Polygon]) -> None:

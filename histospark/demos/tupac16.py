@@ -1,0 +1,66 @@
+"""The demo of TUPAC16's proliferation scores: drawn slides in the published layout, to the scores of unseen ones."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from cluster.errors import JobError
+from cluster.session import spark_session
+from histospark.demos.steps import Stopwatch, told, training_told, whole
+from histospark.drawing.tupac import draw_tupac16
+from preprocessing.batch import BatchSummary
+from preprocessing.datasets.manifest_job import write_manifest
+from preprocessing.inventory import inventory
+from preprocessing.job import run_tiling
+from preprocessing.recipe import Recipe
+from training.card import load_card
+from training.job import run_training
+
+LOWEST_AUC: Final = 0.8  # mean over the scores, patches of the split test; below it something is broken
+OVERRIDES: Final = (
+    "tiling.stride=128",  # more patches of small slides
+    "tiling.splits.validation_fraction=0.25",  # two slides of every score
+    "tiling.splits.test_fraction=0.25",
+    "training.weights=none",  # no download
+    "training.input_side=96",
+    "training.batch_norm_momentum=0.9",  # few steps
+    "training.batch_size=32",
+    "training.stages=[{trainable_from: head, epochs: 1, optimizer: {name: adam}, rate: {kind: constant, value: 0.001}},"
+    " {trainable_from: 0, epochs: 3, optimizer: {name: adam}, rate: {kind: one_cycle, peak: 0.001}}]",
+)
+
+
+def run(recipe: Recipe, out: Path, master: str | None) -> None:
+    """Draw slides and scores, list them, tile, train in two stages, and judge by slides that were kept apart.
+
+    Raises:
+        JobError: the model is not as good as it was everywhere else.
+    """
+    source, manifest, table, watch = out / "source", out / "slides.csv", out / "tiles", Stopwatch()
+    watch.step("draw", lambda: draw_tupac16(source, recipe.seed))
+    watch.step("list", lambda: write_manifest("tupac16", str(source), str(manifest)))
+    tiled = watch.step("tile", lambda: _tile(recipe, manifest, table, master))
+    trained = watch.step("train", lambda: run_training(recipe, str(table), str(out / "model"), replicas=0))
+    click.echo(trained.report.table)
+    test = load_card(trained.model).class_metrics["test"]
+    auc = test.macro_auc or 0.0
+    click.echo(
+        told(
+            {
+                "patches": f"{tiled.patches} of {tiled.done} slides",
+                "training": training_told(trained, recipe.training.batch_size, watch.seconds["train"]),
+                "AUC": f"{auc:.4f}, mean over the scores, on the patches of the split test",
+                "report": str(trained.report.page),
+                "time": f"{sum(watch.seconds.values()):.0f} s in all",
+            }
+        )
+    )
+    if auc < LOWEST_AUC:
+        raise JobError(f"AUC {auc:.3f} on the split test is below {LOWEST_AUC}: something is broken")
+
+
+def _tile(recipe: Recipe, manifest: Path, table: Path, master: str | None) -> BatchSummary:
+    entries = inventory(str(manifest), recipe.tiling, recipe.seed)
+    with spark_session("demo tile", master) as spark:
+        return whole(run_tiling(spark, recipe, entries, str(table)))
