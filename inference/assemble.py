@@ -23,7 +23,7 @@ from inference.heatmaps.polygons import write_polygons
 from inference.heatmaps.pyramid import PyramidLayout, write_pyramid
 from inference.scores import SlideScore, slide_score
 from inference.slide_files import HEATMAP, LESIONS, POLYGONS, PYRAMID, SCORE
-from inference.truth_outline import truth_outlines
+from inference.truth_outline import truth_rings
 from preprocessing.inference_settings import Clusters, Inference
 from preprocessing.readers.opening import open_slide
 from preprocessing.readers.thumbnail import slide_picture
@@ -101,7 +101,7 @@ def _write_picture(
     info = plan.facts.info
     with open_slide(plan.entry.path, plan.choice) as slide:
         thumbnail = slide_picture(slide, _THUMBNAIL)
-    truth = truth_outlines(plan.entry, recipe.tiling.labels)
+    truth = truth_rings(plan.entry, recipe)
     title = f"{score.slide_id}\nscore {score.score:.3f}, lesions {score.lesions}, model {score.model_id}"
     picture = heatmap_png(title, thumbnail, (info.width, info.height), cells, truth, lesions, plan.facts.mpp)
     with _written(store, HEATMAP.format(score.slide_id)) as path:

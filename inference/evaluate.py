@@ -1,4 +1,7 @@
-"""`histospark evaluate`: predictions against the annotations beside the slides: windows, lesions and whole slides."""
+"""`histospark evaluate`: predictions against what is known of the slides, as the recipe of the run knows it.
+
+Regions: windows, lesions and whole slides. Points: detections. Labels of slides: the slides.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -14,14 +17,16 @@ from cluster.words import counted
 from inference.judged_lesions import JudgedSlide, judged_lesions, lesions_of
 from inference.judged_windows import JudgedWindows, judged_windows
 from inference.lesion_findings import TRUE_LESIONS, LesionEvaluation, evaluate_lesions, lesions_csv, with_lesions
+from inference.points.findings import Asked, point_report
+from inference.points.judged import judged_points
 from inference.predict import prediction_recipe
-from inference.run_folder import CARD, find_run, saved_recipe
-from inference.run_output import AMISS, LeftOut, SlideOutput, read_run
+from inference.report_parts import Report
+from inference.run_folder import find_run, saved_recipe
+from inference.run_output import LeftOut, SlideOutput, run_to_judge
+from inference.slide_grades import labeled_slides, slide_report
 from preprocessing.errors import MissingMppError, SlideError
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.recipe import Recipe
-from training.card import ModelCard
-from training.findings import save_findings
 from training.metrics import BinaryMetrics
 from training.report import Judged, binary_findings, judge
 
@@ -48,9 +53,15 @@ class Evaluation:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Not good where slides that should have been judged could not be."""
-        amiss = any(it.why in AMISS for it in self.lesions.left_out)
-        return ExitCode.SOME_SLIDES_FAILED if amiss else ExitCode.GOOD
+        """See `Report`."""
+        return self.report().exit_code
+
+    def report(self) -> Report:
+        """All that is told of it."""
+        of_windows = binary_findings(f"{self.name}: windows of {counted(self.window_slides, 'slide')}", self.windows)
+        title = f"{self.name}: {counted(len(self.lesions.slides), 'slide')}"
+        files = {TRUE_LESIONS: lesions_csv(self.lesions.slides)}
+        return Report(with_lesions(of_windows, self.lesions, title), self.lesions.left_out, files)
 
 
 def evaluate_run(
@@ -76,16 +87,41 @@ def evaluate_run(
     """
     store = Store(predictions)
     recipe = prediction_recipe(saved_recipe(store))
-    card = ModelCard.model_validate_json(store.read_bytes(CARD))
-    run = read_run(store, entries, card.model_id, leave_out)
-    if not run.done:
-        first = run.left_out[0]
-        raise UsageError(f"no slide to evaluate in {predictions}: {first.slide_id}: {first.reason}")
+    card, run = run_to_judge(store, entries, leave_out)
     windows, slides, left_out = _judge_slides(store, run.done, recipe, mpp)
     of_windows = _window_sets(windows, card.threshold)
     named = [_with_its_lesions(it, run.failed, recipe, mpp) for it in run.left_out]
     lesions = evaluate_lesions(slides, [*named, *left_out], recipe.seed)
     return Evaluation(recipe.name, of_windows, len(windows), lesions)
+
+
+def report_on(
+    predictions: str, entries: Sequence[SlideEntry], leave_out: Sequence[str] = (), mpp: float | None = None
+) -> Report:
+    """Judge a run by what its recipe knows of slides; arguments as for `evaluate_run`.
+
+    Raises:
+        UsageError: as `evaluate_run`; or no slide has a label, or the model has other classes than the labels.
+    """
+    store = Store(predictions)
+    recipe = saved_recipe(store)
+    of_slides, of_points = recipe.tiling.labels.source == "slide", recipe.tiling.placement.kind == "points"
+    if not (of_slides or of_points):
+        return evaluate_run(predictions, entries, leave_out, mpp).report()
+    card, run = run_to_judge(store, entries, leave_out)
+    if of_points:
+        slides, left_out = judged_points(run, recipe)
+        title = f"{recipe.name}: points of {counted(len(slides), 'slide')}"
+        return point_report(slides, left_out, Asked(title, recipe.inference.hit_radius, recipe.classes, recipe.seed))
+    if card.recipe.classes != recipe.classes:
+        raise UsageError(
+            f"the model {card.model_id} tells {', '.join(card.recipe.classes)} apart, and the recipe of {predictions} "
+            f"labels slides as {', '.join(recipe.classes)}: its scores are no answer to that"
+        )
+    labeled = labeled_slides(run)
+    if not labeled.outputs:
+        raise UsageError(f"no slide of {predictions} has a label; give the manifest with the column label by --slides")
+    return slide_report(labeled, recipe, f"{recipe.name}: {counted(len(labeled.outputs), 'slide')}")
 
 
 def save_evaluation(found: Evaluation, out: Path) -> str:
@@ -98,11 +134,7 @@ def save_evaluation(found: Evaluation, out: Path) -> str:
     Returns:
         The tables as Markdown.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    of_windows = binary_findings(f"{found.name}: windows of {counted(found.window_slides, 'slide')}", found.windows)
-    findings = with_lesions(of_windows, found.lesions, f"{found.name}: {counted(len(found.lesions.slides), 'slide')}")
-    (out / TRUE_LESIONS).write_text(lesions_csv(found.lesions.slides), encoding="utf-8")
-    return save_findings(out, findings)
+    return found.report().save(out)
 
 
 def evaluate_predictions(predictions: str, entries: Sequence[SlideEntry], out: Path) -> tuple[BinaryMetrics, str]:
@@ -187,9 +219,9 @@ def _with_its_lesions(it: LeftOut, failed: Sequence[SlideEntry], recipe: Recipe,
 def evaluate(
     predictions: str, slides: str, out: Path, leave_out: tuple[str, ...], mpp: float | None, model_id: str | None
 ) -> ExitCode:
-    """Compare predictions with annotations: windows, lesions (FROC) and slides (ROC), tables and curves in OUT."""
+    """Compare predictions with annotations or labels of slides: tables and curves in OUT."""
     run = find_run(predictions, model_id)
     recipe = saved_recipe(Store(run))
-    found = evaluate_run(run, inventory(slides, recipe.tiling, recipe.seed), leave_out, mpp)
-    click.echo(save_evaluation(found, out))
+    found = report_on(run, inventory(slides, recipe.tiling, recipe.seed), leave_out, mpp)
+    click.echo(found.save(out))
     return found.exit_code

@@ -56,7 +56,7 @@ def slide_roc_figure(title: str, roc: SlideRoc) -> Figure:
         label = f"slide AUC {roc.auc:.4f}{_brackets(roc.interval)}"
         axes.plot(roc.curve.false_positive_rate, roc.curve.true_positive_rate, color=_BLUE, linewidth=2, label=label)
         axes.legend(loc="lower right", fontsize=9)
-    axes.set(title=title, xlabel="share of slides without tumor called positive", ylabel="share of tumor slides found")
+    axes.set(title=title, xlabel="share of negative slides called positive", ylabel="share of positive slides found")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.grid(color="0.92")
     axes.set_axisbelow(True)

@@ -1,7 +1,5 @@
 """What is told of lesions and slides: the table, the numbers, the figures, one line a slide and one a lesion."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -9,6 +7,14 @@ from typing import Any, Final
 from inference.evaluation_figures import froc_figure, slide_roc_figure
 from inference.froc import RATES, Froc, froc
 from inference.judged_lesions import JudgedSlide
+from inference.report_parts import (
+    csv_text,
+    left_out_notes,
+    left_out_sections,
+    left_out_values,
+    shown,
+    with_interval,
+)
 from inference.run_output import LeftOut
 from inference.slide_roc import SlideRoc, slide_roc
 from training.findings import Drawing, Findings, Section, Table
@@ -87,7 +93,7 @@ def lesions_csv(slides: Iterable[JudgedSlide]) -> str:
         for slide in slides
         for shape, score in zip(slide.shapes, slide.best.tolist(), strict=True)
     ]
-    return _csv(_LESION_COLUMNS, rows)
+    return csv_text(_LESION_COLUMNS, rows)
 
 
 def _slides_csv(slides: Iterable[JudgedSlide]) -> str:
@@ -104,39 +110,24 @@ def _slides_csv(slides: Iterable[JudgedSlide]) -> str:
         )
         for slide in slides
     ]
-    return _csv(_SLIDE_COLUMNS, rows)
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    return text.getvalue()
+    return csv_text(_SLIDE_COLUMNS, rows)
 
 
 def _sections(found: LesionEvaluation) -> tuple[Section, ...]:
     curve = found.froc.curve
-    rows = [("slide AUC", _shown(found.roc.auc, found.roc.interval))]
-    rows.append(("FROC", _shown(None if curve is None else curve.score, found.froc.interval)))
+    rows = [("slide AUC", shown(found.roc.auc, found.roc.interval))]
+    rows.append(("FROC", shown(None if curve is None else curve.score, found.froc.interval)))
     if curve is not None:
         for rate, value in zip(RATES, curve.at().tolist(), strict=True):
-            rows.append((f"sensitivity at {rate:g} false positives per slide", _shown(value, _at(found.froc, rate))))
+            rows.append((f"sensitivity at {rate:g} false positives per slide", shown(value, _at(found.froc, rate))))
     rows += [(name.replace("_", " "), f"{count:,}") for name, count in _counts(found).items()]
     table = Section("Lesions and slides", Table(("as CAMELYON16 counts", "all slides"), tuple(rows)))
-    if not found.left_out:
-        return (table,)
-    why = Table(("slide", "why"), tuple((it.slide_id, it.reason) for it in found.left_out))
-    return table, Section("Left out of the numbers on lesions and slides", why)
+    return table, *left_out_sections(found.left_out, "lesions and slides")
 
 
 def _notes(found: LesionEvaluation) -> tuple[str, ...]:
-    notes = [f"Lesions: {found.froc.note}", f"Slides: {found.roc.note}"]
     empty = [slide.slide_id for slide in found.slides if slide.empty]
-    if empty:
-        notes.append(f"No tissue was found on {', '.join(empty)}; such a slide counts with score 0 and no detection")
-    failed = sum(it.why == "failed" for it in found.left_out)
-    if failed:
-        notes.append(f"Slides that failed in infer: {failed}; they are in no number, neither as found nor as missed")
-    return tuple(notes)
+    return f"Lesions: {found.froc.note}", f"Slides: {found.roc.note}", *left_out_notes(found.left_out, empty)
 
 
 def _values(found: LesionEvaluation) -> dict[str, dict[str, Any]]:
@@ -144,14 +135,14 @@ def _values(found: LesionEvaluation) -> dict[str, dict[str, Any]]:
     heights = [] if curve is None else curve.at().tolist()
     score = None if curve is None else curve.score
     return {
-        "slide_auc": {**_value(found.roc.auc, found.roc.interval), "note": found.roc.note},
-        "froc": {**_value(score, found.froc.interval), "note": found.froc.note},
+        "slide_auc": {**with_interval(found.roc.auc, found.roc.interval), "note": found.roc.note},
+        "froc": {**with_interval(score, found.froc.interval), "note": found.froc.note},
         "sensitivity_at": {
-            f"{rate:g}": _value(height, _at(found.froc, rate))
+            f"{rate:g}": with_interval(height, _at(found.froc, rate))
             for rate, height in zip(RATES, heights, strict=bool(heights))
         },
         "slides": dict(_counts(found)),
-        "left_out": {it.slide_id: {"why": it.why, "reason": it.reason} for it in found.left_out},
+        "left_out": left_out_values(found.left_out),
     }
 
 
@@ -194,13 +185,3 @@ def _drawings(found: LesionEvaluation, title: str) -> tuple[Drawing, ...]:
 
 def _at(found: Froc, rate: float) -> Interval | None:
     return found.at_rates.get(rate)
-
-
-def _value(value: float | None, interval: Interval | None) -> dict[str, Any]:
-    return {"value": value, "interval": None if interval is None else [interval.low, interval.high]}
-
-
-def _shown(value: float | None, interval: Interval | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}" + (f" ({interval.low:.3f} to {interval.high:.3f})" if interval else "")

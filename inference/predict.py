@@ -22,7 +22,6 @@ from inference.engines.base import Engine, Images
 from inference.engines.choice import EngineSpec, engine
 from preprocessing.grid import to_level_0
 from preprocessing.isolation import isolated
-from preprocessing.placement_settings import OnGrid
 from preprocessing.recipe import Recipe
 from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.shard_file import write_shard
@@ -47,10 +46,9 @@ PREDICTION_SCHEMA: Final = pa.schema(
 
 
 def prediction_recipe(recipe: Recipe) -> Recipe:
-    """The recipe with the prediction grid, wherever patches were cut: its stride, its tissue limit, no jitter."""
+    """The recipe with the prediction grid in place of the training grid: its stride, its tissue limit, no jitter."""
     tissue = recipe.tiling.tissue.model_copy(update={"min_fraction": recipe.inference.min_tissue})
     changes = {"stride": recipe.inference.stride, "tissue": tissue, "offset": recipe.tiling.offset[:1], "jitter": 0}
-    changes["placement"] = OnGrid(kind="grid")
     tiling = recipe.tiling.model_copy(update=changes)
     return recipe.model_copy(update={"tiling": tiling})
 

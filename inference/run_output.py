@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 from cluster.errors import UsageError
 from cluster.storage import Store
 from inference.camelyon16 import Detections
+from inference.run_folder import CARD
 from inference.slide_files import LESION_COLUMNS, SCORE
 from preprocessing import ledger
 from preprocessing.slide_entry import SlideEntry
 from preprocessing.splits import matches
+from training.card import ModelCard
 
 Why = Literal["asked", "not inferred", "failed", "unreadable", "no truth", "no mpp"]
 
@@ -70,6 +72,22 @@ class RunOutput:
     done: tuple[SlideOutput, ...]
     failed: tuple[SlideEntry, ...]
     left_out: tuple[LeftOut, ...]
+
+
+def run_to_judge(
+    store: Store, entries: Sequence[SlideEntry], leave_out: Iterable[str] = ()
+) -> tuple[ModelCard, RunOutput]:
+    """The model of a run, and what it made of some slides, of one at least; arguments and errors as for `read_run`.
+
+    Raises:
+        UsageError: there is none, too.
+    """
+    card = ModelCard.model_validate_json(store.read_bytes(CARD))
+    run = read_run(store, entries, card.model_id, leave_out)
+    if not run.done:
+        first = run.left_out[0]
+        raise UsageError(f"no slide to evaluate in {store.uri}: {first.slide_id}: {first.reason}")
+    return card, run
 
 
 def read_run(store: Store, entries: Sequence[SlideEntry], model_id: str, leave_out: Iterable[str] = ()) -> RunOutput:

@@ -35,23 +35,24 @@ class SlideRoc:
     note: str
 
 
-def slide_roc(positive: Sequence[bool], scores: Sequence[float], seed: int) -> SlideRoc:
+def slide_roc(
+    positive: Sequence[bool], scores: Sequence[float], seed: int, words: str = "{} with tumor and {} without"
+) -> SlideRoc:
     """The ROC of slide scores against truth, with a 95 % interval by resampling slides.
 
     Args:
         positive: whether each slide holds tumor; in an order that does not depend on chance, as by name.
         scores: of the same slides.
         seed: of the recipe.
+        words: how many are positive and how many are not, with a place `{}` for each number.
     """
     holds, values = np.array(positive, bool), np.array(scores, np.float64)
     classes = [int(holds.sum()), int((~holds).sum())]
     if 0 in classes:
-        return SlideRoc(
-            None, None, None, f"no slide AUC: {counted(classes[0], 'slide')} with tumor, {classes[1]} without"
-        )
+        return SlideRoc(None, None, None, f"no slide AUC: {counted(len(holds), 'slide')}, {words.format(*classes)}")
     curve = roc_points(holds, values)
     auc = float(roc_auc_score(holds, values))
-    note = sample_note(len(holds), classes, "{} with tumor and {} without")
+    note = sample_note(len(holds), classes, words)
     if min(classes) < FEWEST:
         return SlideRoc(auc, curve, None, note)
     counts = draw_counts(slide_draws(len(holds), seed))

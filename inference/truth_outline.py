@@ -6,14 +6,24 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from inference.points.truth import rings_around, true_points
 from preprocessing.annotations import read_regions
 from preprocessing.mask_values import MaskValues
 from preprocessing.readers.opening import open_slide
+from preprocessing.recipe import Recipe
 from preprocessing.slide_entry import SlideEntry
 from preprocessing.tiling_settings import Labels
 
 _MOST_PIXELS = 2048  # along a side of a mask that is outlined
 _BLOCK_PIXELS = 1024  # about, along a side of what is read of a mask at once
+
+
+def truth_rings(entry: SlideEntry, recipe: Recipe) -> list[NDArray[np.float64]]:
+    """What is known of a slide as rings in level-0 pixels: outlines, or around each point as far as it is hit."""
+    if recipe.tiling.placement.kind != "points":
+        return truth_outlines(entry, recipe.tiling.labels)
+    points = true_points(entry, recipe.tiling)
+    return [] if points is None else rings_around(points.xy, recipe.inference.hit_radius)
 
 
 def truth_outlines(entry: SlideEntry, labels: Labels) -> list[NDArray[np.float64]]:

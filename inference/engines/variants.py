@@ -44,7 +44,7 @@ class Variants:
     Attributes:
         count: of all, the window as it is among them.
         seed: of the recipe.
-        orientations: 8, 4 or 1, what training turns and mirrors by.
+        orientations: 8, 4 or 1, what training turns or mirrors by.
         brightness, contrast: largest shift and largest relative change, as in training.
     """
 
@@ -58,7 +58,8 @@ class Variants:
     def of(cls, recipe: Recipe) -> Self:
         """Those that a recipe asks for."""
         bounds = recipe.training.augmentation
-        orientations = 8 if bounds.orientations else 4 if bounds.flips else 1
+        turned = bounds.orientations or bounds.rotation >= 90
+        orientations = 8 if turned else 4 if bounds.flips else 1
         return cls(recipe.inference.variants, recipe.seed, orientations, bounds.brightness, bounds.contrast)
 
     def forms(self) -> tuple[Orientation | Variant, ...]:

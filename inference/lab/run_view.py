@@ -22,7 +22,7 @@ from inference.lab.slide_image import TILE, SlideImage, open_image
 from inference.lab.slide_rows import SlideRow, SlideRows
 from inference.run_folder import CARD, find_run, saved_recipe
 from inference.slide_files import HEATMAP, LESIONS, PYRAMID
-from inference.truth_outline import truth_outlines
+from inference.truth_outline import truth_rings
 from preprocessing.errors import SlideError
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.readers.opening import file_state
@@ -233,4 +233,4 @@ class RunView:
         return replace(inventory(path, tiling, self.recipe.seed)[0], slide_id=row.slide_id)
 
     def _rings(self, entry: SlideEntry) -> list[Ring]:
-        return [np.round(ring, 1).tolist() for ring in truth_outlines(entry, self.recipe.tiling.labels)]
+        return [np.round(ring, 1).tolist() for ring in truth_rings(entry, self.recipe)]

@@ -90,7 +90,7 @@ def test_slide_auc_is_the_chance_that_tumor_outranks_none() -> None:
 def test_slides_of_one_class_have_no_auc(positive: bool) -> None:
     found = slide_roc([positive] * 8, [0.1] * 8, seed=7)
     assert (found.auc, found.curve, found.interval) == (None, None, None)
-    assert found.note == f"no slide AUC: {8 * positive} slides with tumor, {8 * (not positive)} without"
+    assert found.note == f"no slide AUC: 8 slides, {8 * positive} with tumor and {8 * (not positive)} without"
 
 
 def test_slide_auc_interval_draws_slides() -> None:

@@ -36,11 +36,19 @@ def test_draws_depend_on_the_seed_alone() -> None:
     assert Variants(10, 4, 8, 0.25, 0.75).forms() != DRAWN.forms()[:10]
 
 
-@pytest.mark.parametrize(("turned", "flipped", "kinds"), [(True, False, 8), (False, True, 4), (False, False, 1)])
-def test_only_what_training_turned_is_turned(sparse: Recipe, turned: bool, flipped: bool, kinds: int) -> None:
-    seen = sparse.training.model_copy(update={"augmentation": Augmentation(orientations=turned, flips=flipped)})
+@pytest.mark.parametrize(
+    ("seen", "kinds"),
+    [
+        ({"orientations": True}, 8),
+        ({"orientations": False, "flips": True}, 4),
+        ({"orientations": False, "flips": True, "rotation": 180}, 8),
+        ({"orientations": False, "rotation": 25}, 1),
+    ],
+)
+def test_only_what_training_turned_is_turned(sparse: Recipe, seen: dict[str, object], kinds: int) -> None:
+    trained = sparse.training.model_copy(update={"augmentation": Augmentation.model_validate(seen)})
     settings = sparse.inference.model_copy(update={"variants": 200})
-    forms = Variants.of(sparse.model_copy(update={"training": seen, "inference": settings})).forms()
+    forms = Variants.of(sparse.model_copy(update={"training": trained, "inference": settings})).forms()
     assert len(forms) == 200
     assert len({form.orientation for form in forms if isinstance(form, Variant)}) == kinds
 
