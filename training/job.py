@@ -101,8 +101,9 @@ def run_training(
     lock = output_lock(Store(str(folder)), uuid.uuid4().hex, "histospark train")
     with lock, tracked(tracking_uri, recipe, folder) as run:
         epochs = train_core(recipe, table, folder, replicas, run)
-        exported = export_kept(model_file, table, recipe)
-        report = report_training(model_file, table, recipe, epochs, exported)
+        core = keras.saving.load_model(model_file, compile=False, safe_mode=True)
+        exported = export_kept(core, folder, table, recipe)
+        report = report_training(core, model_file, table, recipe, epochs, exported)
         if run:
             run.finish({split: asdict(of) for split, of in report.metrics.items()}, [report.page, report.card])
     return TrainingResult(model_file, tuple(epochs), report)
@@ -156,7 +157,7 @@ def find_first_rate(recipe: Recipe, patches_uri: str, out: str, replicas: int) -
     return find_rate(recipe, stream, folder, mirrored(replicas, training.batch_size, training.xla), weights)
 
 
-def export_kept(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str, ExportCard]:
+def export_kept(core: keras.Model, folder: Path, table: PatchTable, recipe: Recipe) -> dict[str, ExportCard]:
     """Export the best model in all forms of the recipe.
 
     One that cannot be exported is still a model, and the log says why it was not.
@@ -164,12 +165,11 @@ def export_kept(model_file: Path, table: PatchTable, recipe: Recipe) -> dict[str
     Returns:
         The forms that were kept, by their name in `training.exports`.
     """
-    core = keras.saving.load_model(model_file, compile=False, safe_mode=True)
     exporters = {"openvino": export_model, "onnx": export_onnx}
     kept: dict[str, ExportCard] = {}
     for name in recipe.training.exports:
         try:
-            kept[name] = exporters[name](core, model_file.parent, _probe(table, recipe))
+            kept[name] = exporters[name](core, folder, _probe(table, recipe))
         except JobError as error:
             log.warning("%s", error)
     return kept

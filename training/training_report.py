@@ -44,6 +44,7 @@ class TrainingReport:
 
 
 def report_training(
+    core: keras.Model,
     model_file: Path,
     table: PatchTable,
     recipe: Recipe,
@@ -56,7 +57,8 @@ def report_training(
     looked at on the split that tells most: `test`, else `validation`.
 
     Args:
-        model_file: the `.keras` file that was trained.
+        core: the trained model, as its file holds it.
+        model_file: that file, `.keras`.
         table: what it was trained on.
         recipe: how.
         epochs: what the epochs came to, of all runs; may be empty.
@@ -65,7 +67,6 @@ def report_training(
     Raises:
         JobError: a split cannot be read, or the model answers no number.
     """
-    core = keras.saving.load_model(model_file, compile=False, safe_mode=True)
     scored = {split: split_predictions(core, split_stream(table, split, recipe)) for split in judged_splits(table)}
     judging = judging_of(recipe, scored["validation"])
     title = f"Patches of {recipe.name}"

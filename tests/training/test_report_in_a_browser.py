@@ -25,9 +25,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     slides = {**SLIDES, ("test", SCRIPT): {0: 9, 1: 8}, ("test", IMAGE): {0: 5, 1: 2}}
     table = write_table(folder / "run", recipe, slides)
     keras.utils.set_random_seed(4)
-    looking_core().save(folder / "model.keras")
+    core = looking_core()
+    core.save(folder / "model.keras")
     epochs = [Epoch(1, 1, 0.7, 0.5, 0.69, 0.55, 3.0), Epoch(2, 1, 0.5, 0.7, 0.52, 0.81, 3.0)]
-    return report_training(folder / "model.keras", open_table(table.uri), recipe, epochs).page
+    return report_training(core, folder / "model.keras", open_table(table.uri), recipe, epochs).page
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Written:
         folder / "run", recipe, {**SLIDES, ("test", NASTY): {0: 9, 1: 8}, ("test", "normal_04"): {0: 5}}
     )
     keras.utils.set_random_seed(4)
-    looking_core().save(folder / "model.keras")
-    report = report_training(folder / "model.keras", open_table(table.uri), recipe, EPOCHS)
+    core = looking_core()
+    core.save(folder / "model.keras")
+    report = report_training(core, folder / "model.keras", open_table(table.uri), recipe, EPOCHS)
     return Written(folder, table.uri, report)
 
 
@@ -94,8 +95,9 @@ def test_the_card_tells_the_epoch_and_its_stage(two: Written) -> None:
 def test_without_a_judged_test_split_validation_is_looked_at(tmp_path: Path) -> None:
     recipe = tiny_recipe()
     table = write_table(tmp_path / "run", recipe, {**SLIDES, ("test", "normal_04"): {0: 5}})
-    looking_core().save(tmp_path / "model.keras")
-    report = report_training(tmp_path / "model.keras", open_table(table.uri), recipe, ())
+    core = looking_core()
+    core.save(tmp_path / "model.keras")
+    report = report_training(core, tmp_path / "model.keras", open_table(table.uri), recipe, ())
     values = json.loads((tmp_path / "metrics.json").read_text())
     assert values.keys() == report.metrics.keys() == {"validation"}
     assert "hardest" in values["validation"]
@@ -114,8 +116,9 @@ def test_a_model_of_three_classes_has_its_own_table_and_no_threshold(tmp_path: P
         ("test", "c"): {0: 4, 2: 6},
     }
     table = write_table(tmp_path / "run", recipe, slides)
-    looking_core(classes=3).save(tmp_path / "model.keras")
-    report = report_training(tmp_path / "model.keras", open_table(table.uri), recipe, EPOCHS)
+    core = looking_core(classes=3)
+    core.save(tmp_path / "model.keras")
+    report = report_training(core, tmp_path / "model.keras", open_table(table.uri), recipe, EPOCHS)
     card = load_card(tmp_path / "model.keras")
     assert card.metrics == {}
     assert card.class_metrics == report.metrics
