@@ -164,21 +164,44 @@ def open_truth(entry: SlideEntry, info: SlideInfo, downsample: float, labels: La
         AnnotationError: damaged, another size than the slide, outside the slide, or tumor drawn on a slide declared
             normal (of a mask this and wrong values are found when its region is read).
     """
-    conflict = f"{entry.slide_id} is declared normal, yet {{}} shows tumor; correct the one or the other"
     if entry.label is not None:
         yield WholeSlide(entry.label)
-    elif entry.mask is not None and (labels.source == "mask" or entry.annotation is None):
+    elif entry.mask is not None and mask_counts(entry, labels):
         with _open_mask(entry.mask) as mask:
             truth = _mask_truth(mask, info, downsample, labels)
-            yield DeclaredNormal(truth, conflict.format(entry.mask)) if entry.is_normal else truth
+            yield DeclaredNormal(truth, _conflict(entry, entry.mask)) if entry.is_normal else truth
     elif entry.annotation is not None:
-        regions = _regions(entry.annotation, entry.fingerprint, labels.model_dump_json())
-        refuse_outside(regions, info.width, info.height, entry.annotation)
-        if entry.is_normal and any(region.label != EXCLUDED for region in regions):
-            raise AnnotationError(conflict.format(entry.annotation))
-        yield PolygonTruth(BurnOrder.of(regions), downsample)
+        yield PolygonTruth(BurnOrder.of(regions_of(entry, entry.annotation, info, labels)), downsample)
     else:
         yield NoTumor() if entry.is_normal else None
+
+
+def mask_counts(entry: SlideEntry, labels: Labels) -> bool:
+    """Whether the mask of a slide counts, not its polygons."""
+    return entry.mask is not None and (labels.source == "mask" or entry.annotation is None)
+
+
+def regions_of(entry: SlideEntry, annotation: str, info: SlideInfo, labels: Labels) -> tuple[Region, ...]:
+    """The drawn regions of a slide, that belong to it.
+
+    Args:
+        entry: the slide.
+        annotation: its own.
+        info: of the slide.
+        labels: the recipe's rules.
+
+    Raises:
+        AnnotationError: as `open_truth`.
+    """
+    regions = _regions(annotation, entry.fingerprint, labels.model_dump_json())
+    refuse_outside(regions, info.width, info.height, annotation)
+    if entry.is_normal and any(region.label != EXCLUDED for region in regions):
+        raise AnnotationError(_conflict(entry, annotation))
+    return regions
+
+
+def _conflict(entry: SlideEntry, path: str) -> str:
+    return f"{entry.slide_id} is declared normal, yet {path} shows tumor; correct the one or the other"
 
 
 @lru_cache(maxsize=1)  # a worker's units come slide by slide

@@ -53,7 +53,10 @@ class Marks:
             The marked ones are certain. Memory: 50 bytes a window of the grid, and 3 bytes a mark.
         """
         others = on_grid[self.apart(on_grid)]
-        others = others[~np.isin(_packed(others), _packed(self.origins))]  # a place is one patch
+        if len(others):  # a place is one patch; jitter may take a window out of its block, so it is looked for beyond
+            low, high = others.min(axis=0), others.max(axis=0)
+            near = self.origins[((self.origins >= low) & (self.origins <= high)).all(axis=1)]
+            others = others[~np.isin(_packed(others), _packed(near))]
         mine = _in(block, self.origins)
         certain = np.zeros(len(others) + int(mine.sum()), bool)
         certain[len(others) :] = True

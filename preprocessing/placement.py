@@ -11,12 +11,14 @@ from preprocessing.errors import AnnotationError
 from preprocessing.grid import Block
 from preprocessing.label_rule import label_windows
 from preprocessing.labels import Truth, WholeSlide, open_truth
+from preprocessing.marked_regions import marked_regions
 from preprocessing.marks import Marks, Windows
-from preprocessing.placement_settings import AroundPoints
+from preprocessing.placement_settings import AroundPoints, OnGrid
 from preprocessing.point_placement import point_marks
 from preprocessing.points import Points, read_points
 from preprocessing.readers.base import SlideInfo
 from preprocessing.recipe import Recipe
+from preprocessing.region_placement import region_key, region_marks
 from preprocessing.scales import SlideScale
 from preprocessing.slide_entry import SlideEntry
 from preprocessing.slide_plan import SlidePlan
@@ -69,23 +71,29 @@ def open_known(plan: SlidePlan, recipe: Recipe) -> Iterator[Known]:
         with open_truth(entry, info, finest.downsample, recipe.tiling.labels) as truth:
             yield truth
     else:
-        yield _marks(entry, info, finest, recipe.tiling.model_dump_json())
+        yield _marks(entry, info, finest, recipe.seed, recipe.tiling.model_dump_json())
 
 
 @lru_cache(maxsize=1)  # a worker's units come slide by slide
-def _marks(entry: SlideEntry, info: SlideInfo, finest: SlideScale, settings: str) -> Marks | None:
+def _marks(entry: SlideEntry, info: SlideInfo, finest: SlideScale, seed: int, settings: str) -> Marks | None:
     """What the marks of a slide ask for, found once for all of its units; None where nobody looked.
 
     Args:
         entry: with its fingerprint, which changes with its files.
         info, finest: of the slide.
+        seed: of the recipe's draws.
         settings: `Tiling` as JSON.
     """
     tiling = Tiling.model_validate_json(settings)
-    if isinstance(tiling.placement, AroundPoints):
+    placement = tiling.placement
+    if isinstance(placement, AroundPoints):
         points = _points(entry, info, tiling)
-        return None if points is None else point_marks(points, finest, tiling.window, tiling.placement)
-    raise NotImplementedError(tiling.placement.kind)
+        return None if points is None else point_marks(points, finest, tiling.window, placement)
+    if isinstance(placement, OnGrid):
+        raise ValueError("on the grid nothing is placed by marks")
+    regions = marked_regions(entry, info, finest, tiling.labels)
+    key = region_key(entry.slide_id, seed)
+    return None if regions is None else region_marks(regions, finest, tiling.window, placement, key)
 
 
 def _points(entry: SlideEntry, info: SlideInfo, tiling: Tiling) -> Points | None:

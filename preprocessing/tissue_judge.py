@@ -1,6 +1,8 @@
 """How much tissue a window holds, by the rule of the recipe: from pixels, from the thumbnail's mask, or from both."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -8,9 +10,13 @@ from numpy.typing import NDArray
 
 from preprocessing.scaled_slide import ScaledSlide
 from preprocessing.tiling_settings import Tissue
+from preprocessing.tissue_rules.bright import bright_tissue
 from preprocessing.tissue_rules.gray import gray_tissue
 from preprocessing.tissue_rules.histopath import histopath_fraction
 from preprocessing.tissue_rules.windows import mask_fractions, window_sums
+
+PixelRule = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
+"""From (h, w, 3) pixels to (h, w): which are tissue."""
 
 
 @dataclass(frozen=True)
@@ -86,29 +92,29 @@ class ThumbnailJudge:
 
 
 @dataclass(frozen=True)
-class GrayJudge:
-    """Judges every scale-0 pixel by its gray level.
+class PixelJudge:
+    """Judges every scale-0 pixel by itself.
 
     Memory: about 8 bytes a pixel of the bounding square, less where a regular grid allows cells.
     """
 
-    max_gray: float
+    is_tissue: PixelRule
 
     def fractions(self, slide: ScaledSlide, origins: NDArray[np.int32], window: int) -> NDArray[np.float32]:
         """See `TissueJudge`."""
         x, y, width, height = bounds(origins, window)
-        tissue = gray_tissue(slide.region(0, x, y, width, height), self.max_gray)
+        tissue = self.is_tissue(slide.region(0, x, y, width, height))
         return _shares(tissue, origins, window)
 
 
 @dataclass(frozen=True)
-class UsableGrayJudge:
-    """Judges every scale-0 pixel by its gray level, and counts those alone that the thumbnail shows as usable.
+class UsablePixelJudge:
+    """Judges every scale-0 pixel by itself, and counts those alone that the thumbnail shows as usable.
 
-    A block without a usable pixel is not read. Memory: as `GrayJudge`.
+    A block without a usable pixel is not read. Memory: as `PixelJudge`.
     """
 
-    max_gray: float
+    is_tissue: PixelRule
     usable: CoarseMask
 
     def fractions(self, slide: ScaledSlide, origins: NDArray[np.int32], window: int) -> NDArray[np.float32]:
@@ -117,7 +123,7 @@ class UsableGrayJudge:
         usable = self.usable.stretched(x, y, width, height, slide.scales[0].downsample)
         if not usable.any():
             return np.zeros(len(origins), np.float32)
-        tissue = gray_tissue(slide.region(0, x, y, width, height), self.max_gray)
+        tissue = self.is_tissue(slide.region(0, x, y, width, height))
         return _shares(tissue & usable, origins, window)
 
 
@@ -152,8 +158,10 @@ def tissue_judge(tissue: Tissue, mask: CoarseMask | None) -> TissueJudge:
     """
     if tissue.method == "histopath":
         return HistopathJudge(mask)
-    if tissue.method == "gray":
-        return GrayJudge(tissue.max_gray) if mask is None else UsableGrayJudge(tissue.max_gray, mask)
+    if tissue.method in {"gray", "bright"}:
+        gray, bright = partial(gray_tissue, max_gray=tissue.max_gray), partial(bright_tissue, min_gray=tissue.min_gray)
+        rule = gray if tissue.method == "gray" else bright
+        return PixelJudge(rule) if mask is None else UsablePixelJudge(rule, mask)
     if mask is None:
         raise ValueError(f"tissue.method {tissue.method} is judged on a thumbnail, and none was given")
     return ThumbnailJudge(mask)

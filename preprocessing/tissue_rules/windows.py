@@ -69,8 +69,20 @@ def mask_fractions(
     Returns:
         (n,) float32, 0 to 1, and 0 exactly where nothing is set. Memory: 4 bytes a mask pixel of the bounding box.
     """
+    share = set_areas(mask, origins, side, downsample) / (side / downsample) ** 2
+    return np.where(share < _NOTHING, 0, np.minimum(share, 1)).astype(np.float32)
+
+
+def set_areas(
+    mask: NDArray[np.bool_], origins: NDArray[np.float64], side: float, downsample: float
+) -> NDArray[np.float64]:
+    """How much of each of many squares is set in a coarse mask, in pixels of the mask; arguments as above.
+
+    Returns:
+        (n,) float64; whole numbers exactly where the squares' edges are those of pixels. Memory: as above.
+    """
     if len(origins) == 0:
-        return np.zeros(0, np.float32)
+        return np.zeros(0)
     size = np.array(mask.shape[::-1], np.float64)
     low = np.clip(origins / downsample, 0, size)
     high = np.clip((origins + side) / downsample, 0, size)
@@ -81,9 +93,8 @@ def mask_fractions(
     (left, top), (right, bottom) = low.T, high.T
     corners = np.concatenate([right, left, left, right]), np.concatenate([bottom, top, bottom, top])
     areas = _integral(table, *corners).reshape(4, -1)
-    area = areas[0] + areas[1] - (areas[2] + areas[3])
-    share = area / (side / downsample) ** 2
-    return np.where(share < _NOTHING, 0, np.minimum(share, 1)).astype(np.float32)
+    area: NDArray[np.float64] = areas[0] + areas[1] - (areas[2] + areas[3])
+    return area
 
 
 def _table(mask: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -21,7 +21,7 @@ from preprocessing.scales import SlideScale
 from tests.conftest import ROOT
 from tests.preprocessing.annotation_files import feature, geojson
 from tests.preprocessing.flat_slides import flat_slide
-from tests.tables import digests, ledger_of, patches_of
+from tests.tables import ledger_of, patches_of
 
 Found = dict[tuple[int, int], tuple[int, bool]]
 
@@ -42,15 +42,8 @@ def gathered(marks: Marks, grid: Grid, width: int, height: int, side: int) -> tu
 def slowly(points: Points, downsample: float, grid: Grid, width: int, height: int, least: int) -> tuple[Found, int]:
     found: Found = {}
     places = [(x / downsample, y / downsample) for x, y in points.xy]
-    for y, x in (
-        itertools.product(range(0, height - grid.window + 1, grid.stride), repeat=1)
-        if False
-        else (
-            (y, x)
-            for y in range(0, height - grid.window + 1, grid.stride)
-            for x in range(0, width - grid.window + 1, grid.stride)
-        )
-    ):
+    rows, columns = (range(0, size - grid.window + 1, grid.stride) for size in (height, width))
+    for y, x in itertools.product(rows, columns):
         center = x + grid.window / 2, y + grid.window / 2
         if all(math.dist(center, place) >= least for place in places):
             found[x, y] = 0, False
@@ -123,7 +116,7 @@ def recipe_of_points(*overrides: str) -> Recipe:
 
 
 def test_slides_with_points_become_a_table(spark: SparkSession, tmp_path: Path) -> None:
-    """A table, drawings with a hard negative, a slide declared normal, one that nobody looked at, and one that is wrong."""
+    """A table, drawings with hard negatives, a slide declared normal, one that nobody looked at, one that is wrong."""
     slides = tmp_path / "slides"
     slides.mkdir()
     for number, name in enumerate(("table", "drawn", "empty", "unknown", "wrong")):
