@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from training.class_metrics import ClassMetrics, class_metrics
 from training.class_report import class_findings, judge_classes
 from training.findings import Findings
+from training.grade_report import with_grades
 from training.slide_level import ScoredPatches
 
 
@@ -20,15 +21,18 @@ class ManyClasses:
     Attributes:
         classes: names by label.
         seed: of the recipe.
+        ordered: they are grades of slides, lowest first.
     """
 
     classes: tuple[str, ...]
     seed: int
+    ordered: bool = False
 
     def judged(self, title: str, splits: Mapping[str, ScoredPatches]) -> tuple[dict[str, ClassMetrics], Findings]:
         """The table of each split, and all that is told of them."""
         sets = {name: judge_classes(it, name, self.classes, self.seed) for name, it in splits.items()}
-        return {name: it.metrics for name, it in sets.items()}, class_findings(title, sets)
+        metrics, told = {name: it.metrics for name, it in sets.items()}, class_findings(title, sets)
+        return metrics, with_grades(told, sets, self.seed) if self.ordered else told
 
     def summary(self, patches: ScoredPatches) -> dict[str, float]:
         """Accuracy, balanced accuracy and macro AUC."""

@@ -96,7 +96,7 @@ def judging_of(recipe: Recipe, validation: ScoredPatches) -> Judging:
     """How the models of a recipe are judged; where there are thresholds, they are chosen on validation alone."""
     if len(recipe.classes) == 2:
         return TwoClasses.chosen_on(validation, recipe)
-    return ManyClasses(recipe.classes, recipe.seed)
+    return ManyClasses(recipe.classes, recipe.seed, recipe.tiling.labels.ordered)
 
 
 def describe(
