@@ -20,6 +20,8 @@ _COMMANDS: Final = {
     "train": ("training.job", "Train a model on a patch table."),
     "infer": ("inference.job", "Run a model over slides: predictions, heatmaps, slide scores."),
     "evaluate": ("inference.evaluate", "Compare predictions with the annotations beside the slides."),
+    "mine": ("inference.points.mine", "Make hard negatives of a run's false positives."),
+    "proliferation": ("inference.proliferation.job", "Grade slides by how many mitoses a run has found where."),
     "refresh": ("inference.refreshing.refresh", "Do what is new in a folder of slides; what a scheduler calls."),
     "lab": ("inference.lab.lab", "Look at a run in the browser."),
     "submit": ("histospark.submit", "Send tile, infer or refresh to a cluster, with all that they need."),
