@@ -69,6 +69,21 @@ def test_windows_get_the_label_that_counting_their_centers_gives(at_least: float
         assert set(range(classes + 1)) == set(found.label.tolist())
 
 
+@pytest.mark.parametrize(("window", "center"), [(13, 6), (12, 5), (299, 128), (7, 7)])
+def test_the_center_of_another_parity_lies_half_a_pixel_to_the_upper_left(window: int, center: int) -> None:
+    """One annotated pixel at a time: the window is positive where that pixel is one of the center's."""
+    first = (window - center) // 2
+    assert first + center / 2 in {window / 2, window / 2 - 0.5}
+    recipe = tiling(ONE_CLASS, window, center)
+    for place in {0, first - 1, first, first + center - 1, first + center, window - 1} - {-1, window}:
+        for x, y in ((place, window // 2), (window // 2, place)):
+            pixels = np.zeros((window, window), np.uint8)
+            pixels[y, x] = 1
+            found = label_windows(Painted(pixels), np.zeros((1, 2), np.int32), recipe)
+            assert found.label[0] == (first <= place < first + center)
+            assert found.fraction[0] == np.float32(found.label[0] / center**2)
+
+
 def test_no_windows_have_no_labels() -> None:
     found = label_windows(NoTumor(), np.zeros((0, 2), np.int32), tiling(ONE_CLASS))
     assert found.label.shape == found.fraction.shape == (0,)

@@ -85,7 +85,7 @@ def test_gray_pixels_count_where_the_thumbnail_allows() -> None:
     assert tissue_judge(Tissue(), None).fractions(scaled(Painted()), ORIGINS, 50) == pytest.approx([0.5] * 3)
 
 
-@pytest.mark.parametrize("method", ["gray", "histopath"])
+@pytest.mark.parametrize("method", ["gray", "histopath", "bright"])
 def test_a_block_without_a_usable_pixel_is_not_read(method: str) -> None:
     reader = Painted()
     judge = tissue_judge(Tissue(method=method, quality=True), CoarseMask(np.zeros_like(MASK), 8.0))

@@ -15,14 +15,14 @@ def marked_slide() -> np.ndarray:
     return scenes.absorb(scenes.slide(), cover[..., None] * scenes.INKS["green"])
 
 
-@pytest.mark.parametrize("method", ["gray", "histopath"])
+@pytest.mark.parametrize("method", ["gray", "histopath", "bright"])
 def test_window_rules_need_no_thumbnail_without_quality(method: str) -> None:
     recipe = Tissue(method=method)
     assert not recipe.needs_thumbnail
     assert thumbnail_tissue(marked_slide(), 8.0, recipe) is None
 
 
-@pytest.mark.parametrize("method", ["gray", "histopath"])
+@pytest.mark.parametrize("method", ["gray", "histopath", "bright"])
 def test_window_rules_with_quality_ask_what_is_usable(method: str) -> None:
     recipe = Tissue(method=method, quality=True)
     assert recipe.needs_thumbnail
