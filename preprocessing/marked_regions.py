@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -58,8 +59,12 @@ class MarkedRegion:
             (n,), 0 to 1. Memory: 4 bytes a pixel of the region near the windows, and 200 bytes a window.
         """
         shared = set_areas(self.inside, (origins - (self.x, self.y)).astype(np.float64), window, self.step)
-        smaller = min(int(self.inside.sum()), (window / self.step) ** 2)
+        smaller = min(self._pixels, (window / self.step) ** 2)
         return shared / smaller
+
+    @cached_property
+    def _pixels(self) -> int:
+        return int(self.inside.sum())
 
 
 def marked_regions(

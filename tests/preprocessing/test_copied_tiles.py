@@ -10,10 +10,14 @@ import tifffile
 from PIL import Image
 from pyspark.sql import SparkSession
 
+from preprocessing.crops import copies_tiles, encoded_at_scales
 from preprocessing.inventory import inventory
 from preprocessing.job import run_tiling
+from preprocessing.readers.opening import open_slide
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
+from preprocessing.scaled_slide import ScaledSlide
+from preprocessing.scales import resolve_scales
 from tests import reference
 from tests.conftest import ROOT
 from tests.tables import ledger_of, patches_of
@@ -78,6 +82,19 @@ def test_labels_and_tissue_are_those_of_decoded_windows(spark: SparkSession, dra
 def test_anything_that_changes_a_pixel_encodes(spark: SparkSession, drawn: Path, tmp_path: Path, override: str) -> None:
     tile(spark, recipe_with(override), drawn, tmp_path)
     assert set(ledger_of(tmp_path)["reader"]) == {"direct"}
+
+
+@pytest.mark.parametrize("kind", ["points", "regions", "region_centers"])
+def test_beside_marked_windows_nothing_is_copied(drawn: Path, kind: str) -> None:
+    """Else the other windows of a block would decide whether a tile is copied, and so the size of blocks."""
+    origins = np.array([[256, 256]], np.int32)
+    with open_slide(str(drawn / "tumor_02.tif")) as slide:
+        for override, copied in (("grid", True), (kind, False)):
+            tiling = recipe_with(f"tiling.placement={{kind: {override}}}").tiling
+            scaled = ScaledSlide(slide, resolve_scales(slide.info, None, tiling))
+            finest = next(encoded_at_scales(scaled, origins, tiling, None))
+            assert copies_tiles(scaled, tiling) == copied
+            assert (finest[0] == scaled.tile_as_jpeg(0, 256, 256, 256)) == copied
 
 
 def test_tiles_of_a_real_aperio_slide(spark: SparkSession, real: Path, tmp_path: Path) -> None:
