@@ -91,6 +91,8 @@ setup(
         "inference.engines",
         "inference.heatmaps",
         "inference.lab",
+        "inference.points",
+        "inference.proliferation",
         "inference.refreshing",
         "cluster",
         "conf",

@@ -69,11 +69,12 @@ def main(cache: Path, rounds: int, kept: Path | None) -> None:
 def _costs(cache: Path, file: Path, *, is_kept: bool) -> dict[str, Costs]:
     if not (is_kept and file.is_file()):
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({name: _measured(cache, *_RECIPES[name]) for name in _RECIPES}))
+        file.write_text(json.dumps({name: measured_costs(cache, *_RECIPES[name]) for name in _RECIPES}))
     return {name: Costs(**values) for name, values in json.loads(file.read_text()).items()}
 
 
-def _measured(cache: Path, conf: Path, settings: Sequence[str]) -> dict[str, float]:
+def measured_costs(cache: Path, conf: Path, settings: Sequence[str]) -> dict[str, float]:
+    """What `cluster_model_costs` measures by a recipe, in a process of its own on one core."""
     log = cache / "work" / "cluster_model.log"
     run_whole([sys.executable, "-m", "benchmarks.cluster_model_costs", cache, conf, *settings], 1, log)
     return dict(json.loads(log.read_text(errors="replace").splitlines()[-1]))

@@ -1,19 +1,20 @@
 """`histospark demo`: the whole way of a recipe in minutes, on data that is drawn in its published layout."""
 
 from importlib import import_module
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
 import click
 
 from cluster.errors import ExitCode, UsageError
-from preprocessing.recipe_file import load_recipe
+from histospark.demos.steps import shipped_recipe
 
 _DEMOS: Final = {
     "demo": "histospark.demos.slides",
     "pcam": "histospark.demos.pcam",
     "tupac16": "histospark.demos.tupac16",
+    "tupac16_mitoses": "histospark.demos.mitoses",
+    "mammography": "histospark.demos.mammography",
 }
 """By recipe: a module with `OVERRIDES`, what a demo changes of it, and `run(recipe, out, master)`."""
 
@@ -28,8 +29,7 @@ def demo(recipe: str, out: Path | None, overrides: tuple[str, ...], master: str 
     if recipe not in _DEMOS:
         raise UsageError(f"--recipe {recipe}: there is a demo of {', '.join(_DEMOS)}")
     module = import_module(_DEMOS[recipe])
-    with as_file(files("conf") / f"{recipe}.yaml") as path:
-        loaded = load_recipe(str(path), (*module.OVERRIDES, *overrides))
+    loaded = shipped_recipe(recipe, (*module.OVERRIDES, *overrides))
     for change in module.OVERRIDES:
         click.echo(f"for these minutes: {change}")
     module.run(loaded, out or Path(f"{recipe}-out"), master)

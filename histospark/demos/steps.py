@@ -1,13 +1,21 @@
 """What the demos share: steps that are told and timed, and the summary at their end."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from cluster.errors import JobError
+from cluster.session import spark_session
+from inference.job import run_inference
 from preprocessing.batch import BatchSummary
+from preprocessing.job import run_tiling
+from preprocessing.recipe import Recipe
+from preprocessing.recipe_file import load_recipe
+from preprocessing.slide_entry import SlideEntry
 from training.card import load_card
 from training.job import TrainingResult
 
@@ -31,6 +39,26 @@ class Stopwatch:
         result = work()
         self.seconds[name] = time.monotonic() - started
         return result
+
+
+def shipped_recipe(name: str, overrides: Sequence[str]) -> Recipe:
+    """A recipe of `conf/`, changed."""
+    with as_file(files("conf") / f"{name}.yaml") as path:
+        return load_recipe(str(path), overrides)
+
+
+def tiled(recipe: Recipe, entries: Sequence[SlideEntry], table: Path, master: str | None) -> BatchSummary:
+    """Tile slides, none of which may fail."""
+    with spark_session("demo tile", master) as spark:
+        return whole(run_tiling(spark, recipe, entries, str(table)))
+
+
+def inferred(
+    recipe: Recipe, entries: Sequence[SlideEntry], model: Path, result: Path, master: str | None
+) -> BatchSummary:
+    """Run a model over slides, none of which may fail."""
+    with spark_session("demo infer", master) as spark:
+        return whole(run_inference(spark, recipe, entries, model, str(result)))
 
 
 def whole(summary: BatchSummary) -> BatchSummary:

@@ -6,13 +6,10 @@ from typing import Final
 import click
 
 from cluster.errors import JobError
-from cluster.session import spark_session
-from histospark.demos.steps import Stopwatch, told, training_told, whole
+from histospark.demos.steps import Stopwatch, tiled, told, training_told
 from histospark.drawing.tupac import draw_tupac16
-from preprocessing.batch import BatchSummary
 from preprocessing.datasets.manifest_job import write_manifest
 from preprocessing.inventory import inventory
-from preprocessing.job import run_tiling
 from preprocessing.recipe import Recipe
 from training.card import load_card
 from training.job import run_training
@@ -40,7 +37,8 @@ def run(recipe: Recipe, out: Path, master: str | None) -> None:
     source, manifest, table, watch = out / "source", out / "slides.csv", out / "tiles", Stopwatch()
     watch.step("draw", lambda: draw_tupac16(source, recipe.seed))
     watch.step("list", lambda: write_manifest("tupac16", str(source), str(manifest)))
-    tiled = watch.step("tile", lambda: _tile(recipe, manifest, table, master))
+    entries = inventory(str(manifest), recipe.tiling, recipe.seed)
+    cut = watch.step("tile", lambda: tiled(recipe, entries, table, master))
     trained = watch.step("train", lambda: run_training(recipe, str(table), str(out / "model"), replicas=0))
     click.echo(trained.report.table)
     test = load_card(trained.model).class_metrics["test"]
@@ -48,7 +46,7 @@ def run(recipe: Recipe, out: Path, master: str | None) -> None:
     click.echo(
         told(
             {
-                "patches": f"{tiled.patches} of {tiled.done} slides",
+                "patches": f"{cut.patches} of {cut.done} slides",
                 "training": training_told(trained, recipe.training.batch_size, watch.seconds["train"]),
                 "AUC": f"{auc:.4f}, mean over the scores, on the patches of the split test",
                 "report": str(trained.report.page),
@@ -58,9 +56,3 @@ def run(recipe: Recipe, out: Path, master: str | None) -> None:
     )
     if auc < LOWEST_AUC:
         raise JobError(f"AUC {auc:.3f} on the split test is below {LOWEST_AUC}: something is broken")
-
-
-def _tile(recipe: Recipe, manifest: Path, table: Path, master: str | None) -> BatchSummary:
-    entries = inventory(str(manifest), recipe.tiling, recipe.seed)
-    with spark_session("demo tile", master) as spark:
-        return whole(run_tiling(spark, recipe, entries, str(table)))

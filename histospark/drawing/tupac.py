@@ -58,7 +58,7 @@ def draw_mitoses(folder: Path, seed: int, cases: int = 10, fields: int = 2, side
         for field in range(1, fields + 1):
             none = field == 2 and number % 3 == 0
             name = f"{case}/{field:02d}"
-            tasks.append((_draw_field, (folder, name, stable_hash(name, seed), side, 0.0 if none else 120.0)))
+            tasks.append((_draw_field, (folder, name, stable_hash(name, seed), side, 0.0 if none else 250.0)))
     _in_parallel(tasks)
 
 
