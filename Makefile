@@ -26,7 +26,7 @@ lint: install  ## style (ruff) and types (mypy strict)
 	$(BIN)/mypy
 
 test: lint  ## lint and the complete test suite, the demo included
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15  # two processes, since most tests wait as much as they compute
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15  # three processes on 2 cores, since most tests wait as much as they compute
 
 bench: install  ## ratios against peers and limits, measured in pairs
 	for part in tiling_speed copy_speed camelyon16_speed memory scale core_speed \

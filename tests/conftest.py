@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -14,6 +15,7 @@ from histospark.drawing import draw_slide
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
 from tests.cluster.stores import elsewhere, hadoop, hdfs, s3, s3_server
+from tests.scheduling import FilesTogether, dearest_first
 
 __all__ = ["elsewhere", "hadoop", "hdfs", "s3", "s3_server"]  # one of each for all rooms
 
@@ -21,6 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "data"
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether | None:
+    return FilesTogether(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    dearest_first(items)
 
 
 @pytest.fixture(scope="session")
