@@ -1,4 +1,4 @@
-"""docs/tables.md tells the truth: its columns are those of the files, and every example on it gives what it says.
+"""docs/tables.md tells the truth: every example on it gives what it says.
 
 An example is a fenced block behind `<!-- check: NAME, after: NAMES -->`: the examples NAMES run before it, in the same
 session. What it gives is compared by the check of that name below, with what the paths and footers of the files say.
@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,40 +23,18 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from histospark.drawing import draw_slide
-from inference.predict import PREDICTION_SCHEMA
-from inference.scores import SCORE_SCHEMA
-from inference.slide_files import LESION_COLUMNS
 from preprocessing.inventory import inventory
 from preprocessing.job import run_tiling
 from preprocessing.ledger_schema import SCHEMA
 from preprocessing.recipe import Recipe
-from preprocessing.run_metrics import RunMetrics, StepMetrics
-from preprocessing.schema import patch_schema
+from preprocessing.run_metrics import RunMetrics
 from tests.conftest import ROOT
 from tests.docs.hive_session import ANSWER
+from tests.docs.older_and_judged import write_old_ledger, write_predictions
+from tests.docs.tables_page import EXAMPLES, PAGE, columns_of
 from tests.tables import patches_of
 
-PAGE = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
-SPARK_TYPES = {"BIGINT": "int64", "INT": "int32", "FLOAT": "float", "BINARY": "binary", "STRING": "string"}
-
 Counts = dict[tuple[str, str, int | None], int]
-
-
-@dataclass(frozen=True)
-class Example:
-    """A fenced block of the page: the language, the code, and the examples that go before it."""
-
-    language: str
-    code: str
-    after: tuple[str, ...]
-
-
-def examples() -> dict[str, Example]:
-    found = re.findall(r"<!-- check: (\w+)(?:, after: ([\w ]+?))? -->\n```(\w+)\n(.*?)```", PAGE, re.S)
-    return {name: Example(language, code, tuple(after.split())) for name, after, language, code in found}
-
-
-EXAMPLES = examples()
 
 
 @pytest.fixture(scope="module")
@@ -79,32 +55,6 @@ def out(spark: SparkSession, small: Recipe, tmp_path_factory: pytest.TempPathFac
     assert (summary.done, summary.failed) == (3, 1), summary.faults
     write_predictions(out)
     return out
-
-
-def write_old_ledger(out: Path) -> None:
-    old = pa.schema(
-        [field for field in SCHEMA if SCHEMA.get_field_index(field.name) < SCHEMA.get_field_index("reader")]
-    )
-    row = {"slide_id": "0012", "patches": 9, "attempt": 1, "processed_at": datetime(2020, 1, 1, tzinfo=UTC)}
-    rows = [{**row, "job": "tile", "status": "failed", "error": "an older attempt"}, {**row, "job": "infer"}]
-    (out / "slides").mkdir()
-    pq.write_table(pa.Table.from_pylist(rows, old), out / "slides" / "20200101T000000000000-0.parquet")
-
-
-def write_predictions(out: Path) -> None:
-    rng = np.random.default_rng(5)
-    lines = [",".join(LESION_COLUMNS)]
-    (out / "slide_scores").mkdir()
-    for slide in ("0012", "0100"):
-        folder = out / "predictions" / f"slide_id={slide}"
-        folder.mkdir(parents=True)
-        columns = [rng.integers(0, 900, 40), rng.integers(0, 900, 40), rng.random(40), rng.random(40), ["m"] * 40]
-        arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, PREDICTION_SCHEMA, strict=True)]
-        pq.write_table(pa.Table.from_arrays(arrays, schema=PREDICTION_SCHEMA), folder / "part-00000.parquet")
-        score = {"slide_id": slide, "score": 0.5, "lesions": 2, "model_id": "m", "engine": "keras"}
-        pq.write_table(pa.Table.from_pylist([score], SCORE_SCHEMA), out / "slide_scores" / f"{slide}.parquet")
-        lines += [f"{slide},100,200,0.9", f"{slide},300,400,0.8"]
-    (out / "lesions.csv").write_text("\n".join(lines) + "\n")
 
 
 def counts_of(out: Path) -> Counts:
@@ -342,54 +292,6 @@ def test_hive_metastore_follows_slides_that_come_and_go(out: Path, tmp_path: Pat
     assert first == {key: rows for key, rows in every.items() if key[1] != "0013"}
     assert second == {key: rows for key, rows in every.items() if key[1] != "0100"}
     assert first != second
-
-
-def columns_of(heading: str, images: int = 2) -> list[tuple[str, str]]:
-    """Columns and types of the first table below a heading (or a text), `image_1 …` written out."""
-    lines = PAGE.partition(heading)[2].partition("| column |")[2].splitlines()[2:]
-    rows = [line.split("|")[1:3] for line in lines[: next(i for i, line in enumerate(lines) if not line)]]
-    named = [(cell.strip().split("`")[1], kind.strip()) for cell, kind in rows]
-    return [(name, kind) for name, kind in named if not name.startswith("image_") or int(name[6:]) < images]
-
-
-def written_as(schema: pa.Schema) -> list[tuple[str, str]]:
-    words = {"float": "float32", "double": "float64", "list<item: double>": "list of float64"}
-    return [(field.name, words.get(str(field.type), str(field.type).replace("tz=", ""))) for field in schema]
-
-
-@pytest.mark.parametrize(
-    ("heading", "path_columns", "schema"),
-    [
-        ("## Patches", 3, "patches"),
-        ("## Ledger", 0, SCHEMA),
-        ("## Predictions", 1, PREDICTION_SCHEMA),
-        ("`OUT/slide_scores/I.parquet`", 0, SCORE_SCHEMA),
-    ],
-)
-def test_page_lists_every_column_with_its_type(
-    heading: str, path_columns: int, schema: pa.Schema | str, small: Recipe
-) -> None:
-    """In the order of the files, behind the columns of the path."""
-    schema = patch_schema(small) if isinstance(schema, str) else schema
-    listed = columns_of(heading)
-    assert all(kind.endswith("(path)") for _, kind in listed[:path_columns])
-    assert listed[path_columns:] == written_as(schema)
-
-
-def test_page_says_null_exactly_where_a_column_may_be(small: Recipe) -> None:
-    lines = PAGE.partition("## Patches")[2].partition("### Read it")[0].splitlines()
-    never = {line.split("`")[1] for line in lines if line.startswith("| `") and line.split("|")[4].strip() == "never"}
-    assert never - {"split", "slide_id"} == {field.name for field in patch_schema(small) if not field.nullable}
-
-
-def test_page_lists_every_figure_of_a_run_and_of_its_steps() -> None:
-    for model, heading in ((RunMetrics, "## Figures of a run"), (StepMetrics, "A step, over all waves")):
-        lines = PAGE.partition(heading)[2].partition("| key |")[2].partition("\n\n")[0].splitlines()[2:]
-        cells = [[cell.strip() for cell in line.split("|")[1:5]] for line in lines]
-        keys = [(key, null) for names, _, _, null in cells for key in re.findall(r"`(\w+)`", names)]
-        assert [key for key, _ in keys] == list(model.model_fields)
-        may = {name for name, field in model.model_fields.items() if "None" in str(field.annotation)}
-        assert {key for key, null in keys if null != "never"} == may
 
 
 def test_lesions_have_the_columns_of_the_page(out: Path) -> None:
