@@ -28,6 +28,7 @@ from training.residual_blocks import BLOCKS
 SMALLEST_MAP: Final = 5  # places a side; fewer say nothing of where
 _FRAME: Final = 128  # places a side of a heatmap that is set into a frame
 _BATCH: Final = 8  # patches explained at a time, which bounds what the tape holds
+_PIXELS: Final = _BATCH * 320**2  # of one scale at a time, so that whole images go one by one
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def grad_cam(core: keras.Model, images: Sequence[NDArray[np.uint8]], classes: ND
         classes: (n,) whose score is explained; of a model with one output, class 0 has the opposite score.
 
     Returns:
-        One entry per scale. Memory: the activations of `_BATCH` patches, beside the result.
+        One entry per scale. Memory: the activations of `_BATCH` patches, or of `_PIXELS`, beside the result.
 
     Raises:
         JobError: the model is none of `models.core_model`.
@@ -85,7 +86,7 @@ def grad_cam(core: keras.Model, images: Sequence[NDArray[np.uint8]], classes: ND
     except (ValueError, IndexError) as error:
         raise JobError(f"this model's towers cannot be told apart, so it has no heatmaps: {error}") from error
     parts = []
-    for mine in _batches(len(classes)):
+    for mine in _batches(len(classes), images[0].shape[1] ** 2):
         pixels = centered({name: image[mine] for name, image in zip(names, images, strict=True)})
         parts.append(_weighted_maps([pixels[name] for name in names], probes, head, classes[mine]))
     return [
@@ -197,5 +198,6 @@ def _made(operation: Any) -> list[Any]:
     return list(keras.tree.flatten(operation.output))
 
 
-def _batches(patches: int) -> Iterator[slice]:
-    return (slice(start, start + _BATCH) for start in range(0, patches, _BATCH))
+def _batches(patches: int, pixels: int) -> Iterator[slice]:
+    size = min(_BATCH, max(1, _PIXELS // pixels))
+    return (slice(start, start + size) for start in range(0, patches, size))

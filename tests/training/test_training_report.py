@@ -16,11 +16,13 @@ from training.card import load_card
 from training.epochs import Epoch
 from training.evaluation import split_predictions
 from training.html_report import _as_jpeg
+from training.many_classes import ManyClasses
+from training.slide_level import ScoredPatches
 from training.stain_shift import SHIFTS, Robustness
 from training.stream import SplitStream
 from training.table import open_table
 from training.training_figures import curves_figure, robustness_figure
-from training.training_report import TrainingReport, report_training
+from training.training_report import TrainingReport, judging_of, report_training
 
 EPOCHS = (
     Epoch(1, 1, 0.7, 0.5, 0.69, 0.55, 3.0),
@@ -132,6 +134,15 @@ def test_a_model_of_three_classes_has_its_own_table_and_no_threshold(tmp_path: P
     assert "in situ" in page
     with pytest.raises(UsageError, match="has no threshold: its 3 classes are judged by the likeliest one"):
         _ = card.threshold
+
+
+def test_ordered_classes_are_judged_as_grades() -> None:
+    settings = tiny_recipe().model_dump(mode="json")
+    scores = {name: [name] for name in ("1", "2", "3")}
+    settings["tiling"]["labels"] |= {"source": "slide", "ordered": True, "classes": scores}
+    nothing = ScoredPatches(np.array([], np.str_), np.array([], np.int32), np.zeros((0, 3), np.float32))
+    judging = judging_of(tiny_recipe().model_validate(settings), nothing)
+    assert judging == ManyClasses(("1", "2", "3"), seed=5, ordered=True)
 
 
 def test_the_curves_show_the_epochs_and_where_stages_begin() -> None:

@@ -123,7 +123,6 @@ def seasoned(core: keras.Model) -> keras.Model:
         (1, {"backbone": "mobilenet_v3_small", "input_crop": [40, 36], "blocks": BLOCKS, "pooling": "flatten"}),
         (2, {"input_crop": [32, 32], "input_side": 40, "blocks": BLOCKS, "share_towers": True, "hidden": [5]}),
         (2, {"blocks": BLOCKS[1:], "pooling": "average_and_maximum", "dropout": 0.5}),
-        (1, {"input_side": 64, "pooling": "flatten"}),
         (1, {"backbone": "resnet50", "input_crop": [40, 32], "mean_color": [52.18] * 3}),
     ],
 )
