@@ -18,6 +18,7 @@ from inference.evaluate import evaluate
 from inference.job import inference_id, run_inference
 from inference.points.mine import HARD_NEGATIVE, mine
 from inference.points.truth import true_points
+from inference.truth_outline import truth_rings
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
@@ -163,6 +164,15 @@ def test_false_positives_of_training_slides_become_hard_negatives(
     (negative,) = truth["field_a"].hard_negatives.tolist() if truth["field_a"] else ()
     assert np.hypot(negative[0] - 300, negative[1] - 600) < 10
     assert not any(len(it.hard_negatives) for name, it in truth.items() if it and name != "field_a")
+
+
+def test_pictures_ring_the_points_as_far_as_they_are_hit(fields: Fields) -> None:
+    entry = inventory(str(fields.slides / "field_a.tif"), fields.recipe.tiling, 7)[0]
+    rings = truth_rings(entry, fields.recipe)
+    assert len(rings) == 2
+    for ring, point in zip(rings, MARKED["field_a"], strict=True):
+        np.testing.assert_allclose(np.hypot(*(ring - point).T), 40)
+        np.testing.assert_allclose(ring[0], ring[-1])
 
 
 def test_regions_have_nothing_to_mine(fields: Fields, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

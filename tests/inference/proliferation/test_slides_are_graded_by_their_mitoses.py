@@ -123,6 +123,9 @@ def test_command_grades_slides(
     assert "| quadratic weighted kappa, test | " in capsys.readouterr().out
     table = pd.read_parquet(tmp_path / "features.parquet").set_index("slide_id")
     assert list(table.columns) == ["split", "label", "judged", "regions", *FEATURES]
+    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8").partition("`features.parquet`, a row")[2]
+    listed = [cell.split(" | ")[0] for cell in page.partition("\n`metrics.json`")[0].splitlines() if "| `" in cell]
+    assert [name for cell in listed for name in cell.split("`")[1::2]] == ["slide_id", *table.columns]
     assert len(table) == 22
     assert set(table["regions"]) == {9}
     assert list(table["sum"]) == [len(lesions_of(int(name[1:]))) for name in table.index]
