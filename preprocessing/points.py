@@ -39,6 +39,12 @@ class Points:
         return cls(xy, np.array([label for _, _, label, _ in found], np.int32), tuple(name for *_, name in found))
 
 
+def holds_points(path: str) -> bool:
+    """Whether an annotation file marks points, not areas; arguments, memory and errors as for `read_points`."""
+    is_table = path.lower().endswith(TABLE_ENDING)
+    return is_table or any(drawing.points is not None for drawing in read_drawings(path))
+
+
 def read_points(path: str, labels: Labels, width: int, height: int) -> Points:
     """Read an annotation file that holds points.
 

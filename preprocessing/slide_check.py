@@ -6,6 +6,7 @@ from typing import Final
 
 from preprocessing.errors import SlideError
 from preprocessing.labels import open_truth
+from preprocessing.points import holds_points, read_points
 from preprocessing.readers.base import Reader, SlideInfo
 from preprocessing.readers.opening import ReaderChoice, choose_reader, open_slide
 from preprocessing.readers.staged import staged
@@ -91,6 +92,9 @@ def _problems_beside(entry: SlideEntry, info: SlideInfo) -> Iterator[str]:
     """Whether annotation and mask belong to the slide, each by itself."""
     for beside in (replace(entry, mask=None), replace(entry, annotation=None)):
         try:
+            if beside.annotation is not None and holds_points(beside.annotation):
+                read_points(beside.annotation, Labels(), info.width, info.height)
+                continue
             with open_truth(beside, info, 1.0, Labels()):
                 pass  # opening is the check
         except SlideError as error:

@@ -115,7 +115,9 @@ def recipe_of_points(*overrides: str) -> Recipe:
     )  # fmt: skip
 
 
-def test_slides_with_points_become_a_table(spark: SparkSession, tmp_path: Path) -> None:
+def test_slides_with_points_become_a_table(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A table, drawings with hard negatives, a slide declared normal, one that nobody looked at, one that is wrong."""
     slides = tmp_path / "slides"
     slides.mkdir()
@@ -134,6 +136,7 @@ def test_slides_with_points_become_a_table(spark: SparkSession, tmp_path: Path) 
     summary = run_tiling(spark, recipe, inventory(str(slides), recipe.tiling, recipe.seed), str(out))
     assert (summary.done, summary.failed, summary.positives) == (4, 1, 4)
     assert "line 1 has a point at x 320, y 100, outside the slide of 320x256 px" in summary.faults[0]
+    assert "table: 1 windows of its marked places" in caplog.text
     found = patches_of(out)
     marked = {
         "table": {(184, 84): 1, (188, 94): 1, (4, 44): 1},

@@ -7,9 +7,12 @@ import pytest
 
 from preprocessing.annotations import read_regions
 from preprocessing.errors import AnnotationError
-from preprocessing.points import Points, read_points
+from preprocessing.points import Points, holds_points, read_points
+from preprocessing.slide_check import inspect_slide
+from preprocessing.slide_entry import SlideEntry
 from preprocessing.tiling_settings import Labels
 from tests.preprocessing.annotation_files import asap, feature, geojson, polygon, square
+from tests.preprocessing.flat_slides import flat_slide
 
 LABELS = Labels(classes={"mitosis": ("Mitosis",), "doubtful": ("Doubtful",)}, excluded=("hard_negative",))
 
@@ -91,6 +94,21 @@ def test_areas_and_unknown_groups_are_refused_by_name(tmp_path: Path) -> None:
         read(dots(tmp_path / "b.xml", ("Spline", "Mitosis", square(0, 0, 9))))
 
 
+@pytest.mark.parametrize("coordinates", [5, [1], [], None, ["a", "b"], [[1, 2]], {"x": 1}])
+def test_a_point_that_is_none_is_an_annotation_error(tmp_path: Path, coordinates: object) -> None:
+    drawn = feature({"type": "Point", "coordinates": coordinates}, classification={"name": "Mitosis"})
+    with pytest.raises(AnnotationError, match=r"a\.geojson is not in the expected form"):
+        read(geojson(tmp_path / "a.geojson", drawn))
+
+
+def test_a_file_of_points_is_told_from_one_of_areas(tmp_path: Path) -> None:
+    area = feature(polygon(square(0, 0, 9)), classification={"name": "Mitosis"})
+    point = feature({"type": "Point", "coordinates": [1, 2]}, classification={"name": "Mitosis"})
+    assert holds_points(str(geojson(tmp_path / "p.geojson", [area, point])))
+    assert not holds_points(str(geojson(tmp_path / "a.geojson", [area])))
+    assert holds_points("no file of areas ends so.CSV")
+
+
 def test_points_where_areas_are_meant_are_refused_with_the_key_that_takes_them(tmp_path: Path) -> None:
     (tmp_path / "01.csv").write_text("1,2\n")
     point = feature({"type": "MultiPoint", "coordinates": [[1, 2]]}, classification={"name": "Mitosis"})
@@ -108,3 +126,12 @@ def test_many_points_are_read(tmp_path: Path) -> None:
     places = np.random.default_rng(1).integers(0, (2**31 - 1, 2**31 - 1), (5000, 2))
     (tmp_path / "m.csv").write_text("".join(f"{y},{x}\n" for x, y in places))
     assert np.array_equal(read(tmp_path / "m.csv", 2**31 - 1, 2**31 - 1).xy, places)
+
+
+def test_inspection_takes_a_list_of_points_for_what_it_is(tmp_path: Path) -> None:
+    slide = flat_slide(tmp_path / "f.png", 64, 48, glass=0)
+    (tmp_path / "good.csv").write_text("47,63\n")
+    (tmp_path / "bad.csv").write_text("63,47\n")
+    good, bad = (inspect_slide(SlideEntry("f", str(slide), str(tmp_path / f"{name}.csv"))) for name in ("good", "bad"))
+    assert len(bad.problems) == len(good.problems) + 1
+    assert "line 1 has a point at x 47, y 63, outside the slide of 64x48 px" in bad.problems[-1]

@@ -201,6 +201,10 @@ def test_a_slide_is_without_regions_only_if_somebody_looked(tmp_path: Path) -> N
     path = geojson(tmp_path / "s.geojson", feature(polygon(square(1, 1, 9)), classification={"name": "Mass"}))
     with pytest.raises(AnnotationError, match=r"s is declared normal, yet .*s\.geojson shows tumor"):
         marked_regions(SlideEntry("s", "s.tif", str(path), is_normal=True), INFO, FINEST, LABELS)
+    tifffile.imwrite(tmp_path / "s_mask.tif", np.eye(HEIGHT, WIDTH, dtype=np.uint8), tile=(64, 64))
+    masked = SlideEntry("s", "s.tif", mask=str(tmp_path / "s_mask.tif"), is_normal=True)
+    with pytest.raises(AnnotationError, match=r"s is declared normal, yet .*s_mask\.tif shows tumor"):
+        marked_regions(masked, INFO, FINEST, LABELS)
 
 
 def test_large_regions_are_looked_at_coarsely(tmp_path: Path) -> None:
