@@ -3,11 +3,15 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import Command
+from cluster.entry import run_command
+from histospark.cli import histospark as command_line
+from preprocessing import job
+from tests.conftest import ROOT, Command
 
 Arguments = Callable[[Path, Path], list[object]]
 
@@ -68,8 +72,32 @@ CASES: dict[str, tuple[Arguments, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_bad_use_is_one_line_and_exit_code_2(case: str, histospark: Command, drawn: Path, tmp_path: Path) -> None:
+NEEDS_THE_SLIDE = "window larger than the slide"  # which is opened by Spark's workers
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != NEEDS_THE_SLIDE], ids=str)
+def test_bad_use_is_one_line_and_exit_code_2_before_spark_starts(
+    case: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def no_session(*_: object) -> NoReturn:
+        pytest.fail("Spark was started")
+
+    monkeypatch.setattr(job, "spark_session", no_session)
+    monkeypatch.chdir(ROOT)
+    arguments, message = CASES[case]
+    assert run_command(command_line, list(map(str, arguments(tmp_path, drawn)))) == 2
+    said = capfd.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith("histospark: ")
+    assert message in line
+    assert said.out == ""
+    assert not (tmp_path / "out" / "patches").exists()
+
+
+@pytest.mark.parametrize("case", ["missing folder", NEEDS_THE_SLIDE], ids=str)
+def test_bad_use_of_the_program_is_one_line_and_exit_code_2(
+    case: str, histospark: Command, drawn: Path, tmp_path: Path
+) -> None:
     arguments, message = CASES[case]
     ended = histospark(*arguments(tmp_path, drawn))
     assert ended.returncode == 2, ended.stderr
