@@ -15,6 +15,14 @@ from training.models import core_model
 
 WINDOW = 44
 BLOCKS = [{"channels": [4, 4, 8], "repeats": 2}, {"channels": [4, 4, 8]}]
+SHARED_AND_SCALED = {
+    "input_crop": [32, 32],
+    "input_side": 40,
+    "share_towers": True,
+    "blocks": BLOCKS,
+    "pooling": "average_and_maximum",
+    "hidden": [5],
+}
 
 
 def settings(**others: object) -> Training:
@@ -121,8 +129,7 @@ def seasoned(core: keras.Model) -> keras.Model:
     ("scales", "others"),
     [
         (1, {"backbone": "mobilenet_v3_small", "input_crop": [40, 36], "blocks": BLOCKS, "pooling": "flatten"}),
-        (2, {"input_crop": [32, 32], "input_side": 40, "blocks": BLOCKS, "share_towers": True, "hidden": [5]}),
-        (2, {"blocks": BLOCKS[1:], "pooling": "average_and_maximum", "dropout": 0.5}),
+        (2, SHARED_AND_SCALED),
         (1, {"backbone": "resnet50", "input_crop": [40, 32], "mean_color": [52.18] * 3}),
     ],
 )
