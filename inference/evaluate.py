@@ -20,7 +20,7 @@ from inference.lesion_findings import TRUE_LESIONS, LesionEvaluation, evaluate_l
 from inference.points.findings import Asked, point_report
 from inference.points.judged import judged_points
 from inference.predict import prediction_recipe
-from inference.report_parts import Report
+from inference.report_parts import Report, exit_code_of
 from inference.run_folder import find_run, saved_recipe
 from inference.run_output import LeftOut, SlideOutput, run_to_judge
 from inference.slide_grades import labeled_slides, slide_report
@@ -53,8 +53,8 @@ class Evaluation:
 
     @property
     def exit_code(self) -> ExitCode:
-        """See `Report`."""
-        return self.report().exit_code
+        """See `exit_code_of`."""
+        return exit_code_of(self.lesions.left_out)
 
     def report(self) -> Report:
         """All that is told of it."""
@@ -101,7 +101,7 @@ def report_on(
     """Judge a run by what its recipe knows of slides; arguments as for `evaluate_run`.
 
     Raises:
-        UsageError: as `evaluate_run`; or no slide has a label, or the model has other classes than the labels.
+        UsageError: as `evaluate_run`; or nothing is known of any slide, or the model has other classes than the labels.
     """
     store = Store(predictions)
     recipe = saved_recipe(store)

@@ -29,8 +29,8 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Not good where slides that should have been judged could not be."""
-        return ExitCode.SOME_SLIDES_FAILED if any(it.why in AMISS for it in self.left_out) else ExitCode.GOOD
+        """See `exit_code_of`."""
+        return exit_code_of(self.left_out)
 
     def save(self, out: Path) -> str:
         """Write all of it into a folder, which is made where it is not there; returns the tables as Markdown."""
@@ -38,6 +38,11 @@ class Report:
         for name, text in self.files.items():
             (out / name).write_text(text, encoding="utf-8")
         return save_findings(out, self.findings)
+
+
+def exit_code_of(left_out: Iterable[LeftOut]) -> ExitCode:
+    """Not good where slides that should have been judged could not be."""
+    return ExitCode.SOME_SLIDES_FAILED if any(it.why in AMISS for it in left_out) else ExitCode.GOOD
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

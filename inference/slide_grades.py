@@ -1,7 +1,7 @@
 """Whole slides against the labels that the manifest gives them: AUC, or the agreement of grades."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -72,22 +72,18 @@ def slide_report(slides: LabeledSlides, recipe: Recipe, title: str) -> Report:
         title: heading.
     """
     told = _of_grades if recipe.tiling.labels.ordered else _of_classes
-    section, note, values, drawings, text = told(slides, recipe, title)
-    findings = Findings(
-        title=title,
-        sections=(section, *left_out_sections(slides.left_out, "slides")),
-        notes=(note, *left_out_notes(slides.left_out, slides.empty)),
-        values=values | {"slides": _counts(slides, recipe.classes), "left_out": left_out_values(slides.left_out)},
-        drawings=drawings,
-        slides=text,
+    found = told(slides, recipe, title)
+    counts, out = _counts(slides, recipe.classes), slides.left_out
+    findings = replace(
+        found,
+        sections=(*found.sections, *left_out_sections(out, "slides")),
+        notes=(*found.notes, *left_out_notes(out, slides.empty)),
+        values={**found.values, "slides": counts, "left_out": left_out_values(out)},
     )
-    return Report(findings, slides.left_out)
+    return Report(findings, out)
 
 
-_Told = tuple[Section, str, dict[str, dict[str, Any]], tuple[Drawing, ...], str]
-
-
-def _of_classes(slides: LabeledSlides, recipe: Recipe, title: str) -> _Told:
+def _of_classes(slides: LabeledSlides, recipe: Recipe, title: str) -> Findings:
     first, *others = recipe.classes
     words = f"{{}} {' or '.join(others)} and {{}} {first}"
     roc = slide_roc((slides.truth > 0).tolist(), slides.scores.tolist(), recipe.seed, words)
@@ -96,29 +92,23 @@ def _of_classes(slides: LabeledSlides, recipe: Recipe, title: str) -> _Told:
     text = csv_text(
         _SLIDE_COLUMNS, (_row(*it, recipe.classes) for it in zip(slides.outputs, slides.truth, strict=True))
     )
-    drawings = (
-        ()
-        if roc.curve is None
-        else (
-            Drawing(
-                name="slide_roc",
-                caption="ROC curve of the slide scores; the gray diagonal is guessing.",
-                alt=f"ROC curve of slides: AUC {roc.auc:.4f}.",
-                figure=slide_roc_figure(title, roc),
-            ),
-        )
+    drawing = Drawing(
+        name="slide_roc",
+        caption="ROC curve of the slide scores; the gray diagonal is guessing.",
+        alt=f"ROC curve of slides: AUC {shown(roc.auc)}.",
+        figure=slide_roc_figure(title, roc),
     )
-    return (
-        Section("Slides", Table(("by the manifest", "all slides"), rows)),
-        f"Slides: {roc.note}",
-        values,
-        drawings,
-        text,
+    return Findings(
+        title=title,
+        sections=(Section("Slides", Table(("by the manifest", "all slides"), rows)),),
+        notes=(f"Slides: {roc.note}",),
+        values=values,
+        drawings=() if roc.curve is None else (drawing,),
+        slides=text,
     )
 
 
-def _of_grades(slides: LabeledSlides, recipe: Recipe, title: str) -> _Told:
-    del title  # nothing is drawn
+def _of_grades(slides: LabeledSlides, recipe: Recipe, title: str) -> Findings:
     classes = recipe.classes
     expected = slides.scores * (len(classes) - 1)
     graded = nearest_grade(expected)
@@ -139,7 +129,7 @@ def _of_grades(slides: LabeledSlides, recipe: Recipe, title: str) -> _Told:
     lines = (
         _grade_row(*it, classes) for it in zip(slides.outputs, slides.truth, expected.tolist(), graded, strict=True)
     )
-    return section, f"Grades: {sure.note}", values, (), csv_text(_GRADE_COLUMNS, lines)
+    return Findings(title, (section,), (f"Grades: {sure.note}",), values, (), csv_text(_GRADE_COLUMNS, lines))
 
 
 _NAMES: Final = {"kappa": "quadratic weighted kappa", "spearman": "Spearman's rho"}

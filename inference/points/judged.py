@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
+from cluster.errors import UsageError
 from inference.points.matching import matched_points
 from inference.points.scores import JudgedPoints
 from inference.points.truth import true_points
@@ -24,6 +25,9 @@ def judged_points(run: RunOutput, recipe: Recipe) -> tuple[list[JudgedPoints], l
     Returns:
         The slides that could be judged, one at a time, and those that are in no number. Memory: about 200 bytes a point
         and detection.
+
+    Raises:
+        UsageError: no slide could be judged.
     """
     slides, left_out = [], list(_with_their_points(run, recipe))
     for output in run.done:
@@ -38,6 +42,8 @@ def judged_points(run: RunOutput, recipe: Recipe) -> tuple[list[JudgedPoints], l
             left_out.append(LeftOut(slide_id, "no truth", "neither annotated nor known to be normal"))
         else:
             slides.append(slide)
+    if not slides:
+        raise UsageError(f"no slide to evaluate: {left_out[0].slide_id}: {left_out[0].reason}")
     return slides, left_out
 
 

@@ -15,9 +15,9 @@ from inference.points.judged import judged_points
 from inference.points.matching import Kind
 from inference.points.scores import JudgedPoints
 from inference.points.truth import true_points
-from inference.report_parts import csv_text
+from inference.report_parts import csv_text, exit_code_of
 from inference.run_folder import find_run, saved_recipe
-from inference.run_output import AMISS, LeftOut, run_to_judge
+from inference.run_output import LeftOut, run_to_judge
 from preprocessing.inventory import SlideEntry, inventory
 from preprocessing.recipe import Recipe
 from preprocessing.tiling_settings import Labels
@@ -44,11 +44,6 @@ class Mined:
     points: int
     negatives: int
     left_out: tuple[LeftOut, ...]
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """Not good where slides that should be there are not."""
-        return ExitCode.SOME_SLIDES_FAILED if any(it.why in AMISS for it in self.left_out) else ExitCode.GOOD
 
 
 def mine_run(predictions: str, entries: Sequence[SlideEntry], out: str) -> Mined:
@@ -147,4 +142,4 @@ def mine(predictions: str, slides: str, out: str, model_id: str | None) -> ExitC
         f"{counted(found.negatives, 'hard negative')} in {Store(out).uri}/{MANIFEST}; cut them by histospark tile with "
         f"{HARD_NEGATIVE} in tiling.labels.excluded"
     )
-    return found.exit_code
+    return exit_code_of(found.left_out)

@@ -1,5 +1,9 @@
-"""`histospark proliferation`: how many mitoses a run found where, and the grade of each slide by that."""
+"""How many mitoses a run found where, and the grade of each slide by that.
 
+Runs as `histospark proliferation` and as `spark-submit inference/proliferation/job.py`.
+"""
+
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
+from cluster.entry import run_command
 from cluster.errors import ExitCode, UsageError
 from cluster.session import spark_session
 from cluster.storage import Store
@@ -166,3 +171,7 @@ def proliferation(
     with (out / FILE).open("wb") as file:
         pq.write_table(found.features, file)
     return found.report.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(proliferation))

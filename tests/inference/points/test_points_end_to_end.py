@@ -144,6 +144,15 @@ def test_points_are_judged_by_the_recipe_of_the_run(
     assert (tmp_path / "detection_thresholds.png").exists()
 
 
+def test_slides_of_which_nothing_is_known_are_wrong_use(
+    fields: Fields, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--predictions", fields.out, "--slides", fields.slides / "field_c.tif", "--out", tmp_path]
+    for command in (evaluate, mine):
+        assert run_command(command, [str(it) for it in asked]) == 2
+        assert "no slide to evaluate: field_c: neither annotated nor known to be normal" in capsys.readouterr().err
+
+
 def test_false_positives_of_training_slides_become_hard_negatives(
     fields: Fields, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
