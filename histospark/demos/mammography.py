@@ -25,6 +25,7 @@ PATIENTS: Final = 96
 _SMALL: Final = (
     "training.weights=none",  # no download
     "training.backbone=mobilenet_v3_small",
+    "training.mean_color=null",  # it has its own scaling
     "training.batch_norm_momentum=0.9",  # few steps
     "tiling.splits.validation_fraction=0.2",
     "tiling.splits.test_fraction=0.2",
