@@ -72,7 +72,7 @@ class Training(Settings):
         batch_norm_momentum: how slowly the running statistics follow; 0.99 suits long runs and ImageNet weights.
         freeze_batch_norm: use the stored statistics in training, too, which makes replicas exchangeable.
         synchronize_batch_norm: normalize by the whole batch, not by a replica's share of it.
-        precision: of the towers' arithmetic; weights, head and loss stay float32. float16 scales its loss.
+        precision: of the arithmetic of towers and blocks; weights, head and loss stay float32. float16 scales its loss.
         xla: compile the step by XLA; one replica only.
         batch_size: patches per step over all replicas together.
         sampling: which rows make an epoch.

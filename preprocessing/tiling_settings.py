@@ -67,9 +67,9 @@ class Labels(Settings):
         min_fraction: share of the center, for the rule `fraction`.
         classes: name of each positive class and its groups (ASAP) or classifications (QuPath), in any case; the
             first is label 1, the second label 2. In a mask of several classes the pixel is the label.
-        excluded: groups that are cut out of all classes, applied last.
+        excluded: groups that are cut out of all classes, applied last; points of such a group are hard negatives.
         normal_slides: patterns (shell style) of slide ids known to hold no tumor. A slide that has no annotation
-            and matches none stays unlabeled: it is never taken for normal.
+            and matches none stays unlabeled: it is never taken for normal. Not for labels of slides.
     """
 
     source: Literal["polygons", "mask", "slide"] = "polygons"
@@ -122,7 +122,9 @@ class Stain(Settings):
 
 
 class Sampling(Settings):
-    """How many patches are kept: all positive ones, and normals by the lowest patch_id.
+    """How many patches are kept: all positive and all marked ones, and normals by the lowest patch_id.
+
+    Where labels are those of slides, no label is the normal one: the two quotas alone thin, and all labels alike.
 
     Attributes:
         normals_per_tumor: normals kept per positive patch of the same slide; None keeps all.
