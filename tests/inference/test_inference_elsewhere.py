@@ -14,12 +14,13 @@ from cluster.lock import output_lock
 from cluster.storage import Store
 from inference.job import infer, run_inference
 from inference.model_source import local_model
-from inference.refreshing.one_refresh import Order, SteppedAsideError, refresh_once
+from inference.refreshing.one_refresh import TILES, Order, SteppedAsideError, refresh_once
 from inference.refreshing.run_summary import RunSummary
 from preprocessing.inventory import inventory
+from preprocessing.job import run_tiling
 from preprocessing.published_files import MANIFESTS
 from preprocessing.recipe import Recipe
-from preprocessing.recipe_file import save_recipe
+from preprocessing.recipe_file import load_recipe, save_recipe
 from tests.cluster.hadoop.servers import Hadoop
 from tests.cluster.hadoop.submitting import SMALL, ended, spark_submit
 from tests.cluster.s3_server import S3Server
@@ -27,9 +28,9 @@ from tests.cluster.tables_elsewhere import fetched, stored
 from tests.conftest import ROOT, Command
 from tests.inference.killing import killed_once_a_slide_is_done
 from tests.inference.tables import contents
-from tests.tables import ledger_of
+from tests.tables import digests, ledger_of
 
-OF_A_RUN: Final = ("report.", "refresh/", f"predictions/{MANIFESTS}/")
+OF_A_RUN: Final = ("report.", "refresh/", f"predictions/{MANIFESTS}/", f"{TILES}/")
 SAME_IN_LEDGER: Final = ["slide_id", "recipe_id", "status", "candidates", "patches", "positives", "attempt"]
 
 
@@ -86,19 +87,36 @@ def test_killed_and_gone_on_with_on_s3_gives_the_results_of_a_local_run(
         assert_nothing_is_left_to_do(Order(sparse, f"{place}/slides", file, out.uri))
 
 
-def test_refresh_on_yarn_with_all_on_hdfs_gives_the_results_of_a_local_run(
-    hdfs: Hadoop, told: Callable[[str], list[object]], histospark: Command, local: Path, tmp_path: Path
+def test_refresh_on_yarn_with_all_on_hdfs_cuts_and_judges_as_local_runs_do(
+    hdfs: Hadoop,
+    told: Callable[[str], list[object]],
+    histospark: Command,
+    spark: SparkSession,
+    sparse: Recipe,
+    some: Path,
+    local: Path,
+    tmp_path: Path,
 ) -> None:
     place = f"{hdfs.uri}/{tmp_path.name}"
-    command, out = [*told(place), "--settle", "0"], Store(f"{place}/out")
-    settings = [word for key, value in SMALL.items() for word in ("--spark-conf", f"{key}={value}")]
+    command, out = [*told(place), "--settle", "0", "--set", "refresh.tile=true"], Store(f"{place}/out")
+    Store(f"{place}/slides").write_bytes(b"no slide", "broken.svs")
+    once = {"spark.yarn.maxAppAttempts": "1"}  # else a driver that ends with 3 is started again
+    settings = [word for key, value in (SMALL | once).items() for word in ("--spark-conf", f"{key}={value}")]
     yarn = ("--master", "yarn", "--deploy-mode", "cluster")
     first = histospark("submit", "refresh", *yarn, *settings, *command)
-    assert first.returncode == 0, (first.stdout + first.stderr)[-6000:]
-    assert "2 new and 0 changed slides; 2 done" in first.stdout  # of the driver, which ran on a node
-    assert_same_results(fetched(out, tmp_path / "there"), local)
+    assert first.returncode == 3, (first.stdout + first.stderr)[-6000:]
+    for said in ("3 new and 0 changed slides; 2 done, 0 empty, 1 failing", "failed  broken: SlideOpenError"):
+        assert said in first.stdout  # of the driver, which ran on a node
+    there = fetched(out, tmp_path / "there")
+    cutting = load_recipe(str(there / "recipe.yaml"))
+    save_recipe(sparse, str(there))  # that of the local run, which cut nothing
+    assert_same_results(there, local, failed=("broken",))
+    run_tiling(spark, cutting, inventory(str(some), sparse.tiling, sparse.seed), str(tmp_path / "tiles"))
+    assert digests(there / TILES) == digests(tmp_path / "tiles")
+    assert len(digests(there / TILES)) >= 3
 
     # Plainly, as the nodes are this machine: quicker. A driver that opens no session has failed, thinks YARN.
+    Store(f"{place}/slides").remove("broken.svs")
     plain = spark_submit(hdfs, *yarn[2:], ROOT / "inference" / "refreshing" / "refresh.py", *command)
     code, said = ended(plain)
     assert code == 0, said[-6000:]
@@ -106,14 +124,16 @@ def test_refresh_on_yarn_with_all_on_hdfs_gives_the_results_of_a_local_run(
     assert (again.new, again.skipped, again.done, again.exit_code) == ((), 2, (), 0)
 
 
-def assert_same_results(there: Path, local: Path) -> None:
-    """All that inference writes, byte by byte, but for what tells of a run or a place."""
+def assert_same_results(there: Path, local: Path, failed: tuple[str, ...] = ()) -> None:
+    """All that inference writes, byte by byte, but for what tells of a run or a place, and slides that failed there."""
     found = {name: digest for name, digest in contents(there).items() if not name.startswith(OF_A_RUN)}
     assert found == contents(local)
     assert {"lesions.csv", "engine.json", "model.json", "heatmaps/tumor_01.tif"} <= found.keys()
     assert not [path for path in there.rglob("_*") if path.name != MANIFESTS], "something is left"
     ledgers = [ledger_of(each).sort_values("slide_id")[SAME_IN_LEDGER] for each in (there, local)]
-    assert ledgers[0].to_dict("records") == ledgers[1].to_dict("records")
+    is_failed = ledgers[0]["slide_id"].isin(failed)
+    assert ledgers[0][~is_failed].to_dict("records") == ledgers[1].to_dict("records")
+    assert list(ledgers[0][is_failed]["status"]) == ["failed"] * len(failed)
 
 
 def assert_nothing_is_left_to_do(order: Order) -> None:
