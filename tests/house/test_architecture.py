@@ -41,7 +41,9 @@ def test_inference_takes_only_what_judges_and_tells_from_training() -> None:
     used = {
         name for path in (ROOT / "inference").rglob("*.py") for name in imported(path) if name.startswith("training")
     }
-    assert used <= {f"training.{name}" for name in ("card", "exported", "findings", "intervals", "metrics", "report")}
+    assert used <= {
+        f"training.{name}" for name in ("card", "exported", "findings", "grades", "intervals", "metrics", "report")
+    }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
