@@ -20,6 +20,7 @@ from inference.points.mine import HARD_NEGATIVE, mine
 from inference.points.truth import true_points
 from inference.truth_outline import truth_rings
 from preprocessing.inventory import SlideEntry, inventory
+from preprocessing.job import run_tiling
 from preprocessing.recipe import Recipe
 from preprocessing.recipe_file import load_recipe
 from tests import reference
@@ -154,8 +155,9 @@ def test_slides_of_which_nothing_is_known_are_wrong_use(
 
 
 def test_false_positives_of_training_slides_become_hard_negatives(
-    fields: Fields, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    spark: SparkSession, fields: Fields, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """And `tile` cuts each as a patch without mitosis."""
     assert fields.run(mine, "--out", tmp_path) == 0
     said = capsys.readouterr()
     assert "3 slides with 3 points and 1 hard negative in " in said.out
@@ -173,6 +175,15 @@ def test_false_positives_of_training_slides_become_hard_negatives(
     (negative,) = truth["field_a"].hard_negatives.tolist() if truth["field_a"] else ()
     assert np.hypot(negative[0] - 300, negative[1] - 600) < 10
     assert not any(len(it.hard_negatives) for name, it in truth.items() if it and name != "field_a")
+    recipe = fields.recipe.model_copy(update={"tiling": second})
+    assert run_tiling(spark, recipe, [entries["field_a"]], str(tmp_path / "tiles")).done == 1
+    patches = pd.read_parquet(tmp_path / "tiles" / "patches")
+    middles = (patches[["x", "y"]] + 80).to_numpy()
+    labels = [
+        patches["label"][np.abs(middles - point).max(axis=1) <= 2].astype(int).tolist()
+        for point in (*MARKED["field_a"], negative)
+    ]
+    assert labels == [[1], [1], [0]]
 
 
 def test_pictures_ring_the_points_as_far_as_they_are_hit(fields: Fields) -> None:
