@@ -18,7 +18,7 @@ from preprocessing.job import run_tiling
 from preprocessing.recipe import Recipe
 from training.job import TrainingResult, run_training
 
-LOWEST_AUC: Final = 0.95  # on the unseen slide; below it something is broken
+LOWEST_AUC: Final = 0.97  # on the unseen slide; below it something is broken
 UNSEEN: Final = "tumor_unseen"
 OVERRIDES: Final = ()  # conf/demo.yaml is made for it
 

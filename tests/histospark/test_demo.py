@@ -22,7 +22,7 @@ def demo(histospark: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_unseen_slide_is_judged_well(demo: Path) -> None:
-    assert json.loads((demo / "result" / "metrics.json").read_text())["all slides"]["auc"] >= 0.95
+    assert json.loads((demo / "result" / "metrics.json").read_text())["all slides"]["auc"] >= 0.97
 
 
 def test_nothing_of_the_unseen_slide_was_learned_from(demo: Path) -> None:
