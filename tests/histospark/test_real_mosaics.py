@@ -14,7 +14,7 @@ def test_tile_train_infer_and_evaluate_with_tumor_104_unseen(histospark: Command
     recipe = ["--conf", "conf/camelyon16.yaml"]
     for override in (
         "tiling.splits.test=[tumor_104]", "tiling.splits.validation=[tumor_103, normal_102]",
-        "training.weights=none", "training.backbone=mobilenet_v3_small", "training.stages=[{epochs: 1}]",
+        "training.weights=none", "training.backbone=small_resnet", "training.stages=[{epochs: 1}]",
         "tiling.sampling.normals_per_tumor=0.25", "tiling.sampling.from_slides_without_tumor=100",
         "inference.stride=150",
     ):  # fmt: skip

@@ -19,7 +19,7 @@ from training.job import train
 from training.tracking import RUN_FILE
 
 MARGIN = 8
-SMALL = {"backbone": "mobilenet_v3_small", "share_towers": True, "batch_norm_momentum": 0.5}
+SMALL = {"backbone": "small_resnet", "share_towers": True, "batch_norm_momentum": 0.5}
 SLIDES = {
     ("train", "a_01"): {0: 30, 1: 20},
     ("train", "a_02"): {0: 30, 2: 14},
