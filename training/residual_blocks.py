@@ -1,6 +1,6 @@
 """What may stand between a tower's last map and the last layer: residual blocks, and the pooling of the map.
 
-The blocks turn a network of patches into one of whole images (Shen et al. 2019, arXiv 1708.09427). Taken from their
+The blocks turn a network of patches into one of whole images (Shen et al. 2019, arXiv 1711.05775). Taken from their
 program (`bottleneck_org`): convolutions of 1x1, 3x3 and 1x1, each with batch norm, ReLU after all but the last one;
 ReLU after the sum; He's normal weights. The first bottleneck of a block halves the map: stride 2 in its first
 convolution and in its shortcut, a 1x1 convolution with batch norm. The further ones have a plain shortcut. Their

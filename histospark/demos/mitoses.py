@@ -27,7 +27,7 @@ _SMALL: Final = (
     "tiling.sampling.from_slides_without_tumor=250",
     "training.batch_size=32",
     "training.batch_norm_momentum=0.9",  # few steps
-    "training.sampling.rows=1600",
+    "training.sampling.rows=1280",
     "inference.variants=2",
 )
 _STAGES: Final = "training.stages=[{trainable_from: 0, epochs: 8, rate: {kind: one_cycle, peak: 0.002}}]"

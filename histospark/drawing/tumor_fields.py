@@ -17,7 +17,7 @@ APOPTOSIS: Final = Kind((5, 7), (1.0, 1.15), 0.02, (2.4, 3.2), 0.0, 0.05, 0)
 """A dying cell: as black, yet small and round."""
 
 _SPRITES: Final = 60
-_APART: Final = 80.0  # pixels between neighbors of those sown, about
+_APART: Final = 170.0  # pixels between neighbors of those sown, about: closer ones would be one cluster
 _HALO: Final = 22.0  # pixels of clear cytoplasm around a dividing cell
 
 

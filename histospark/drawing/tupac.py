@@ -40,10 +40,10 @@ def draw_tupac16(folder: Path, seed: int, slides: int = 24, side: int = 3072) ->
     _in_parallel([(_draw_slide, (folder / name, stable_hash(name, seed), score, side)) for name, score in names])
 
 
-def draw_mitoses(folder: Path, seed: int, cases: int = 10, fields: int = 2, side: int = 1024) -> None:
+def draw_mitoses(folder: Path, seed: int, cases: int = 12, fields: int = 1, side: int = 1024) -> None:
     """Draw the auxiliary set; the same arguments give the same pixels.
 
-    The second field of every third case has no mitosis, and no list. Numbers of cases go through all laboratories.
+    Every sixth field has no mitosis, and no list. Numbers of cases go through all laboratories.
 
     Args:
         folder: gets `mitoses_image_data_part_1/CASE/IMAGE.tif` and `mitoses_ground_truth/CASE/IMAGE.csv`.
@@ -56,7 +56,7 @@ def draw_mitoses(folder: Path, seed: int, cases: int = 10, fields: int = 2, side
     for number in range(cases):
         case = f"{1 + number * 73 // cases:02d}"
         for field in range(1, fields + 1):
-            none = field == 2 and number % 3 == 0
+            none = (number + field) % 6 == 0
             name = f"{case}/{field:02d}"
             tasks.append((_draw_field, (folder, name, stable_hash(name, seed), side, 0.0 if none else 250.0)))
     _in_parallel(tasks)
