@@ -11,6 +11,7 @@ from histospark.demos.steps import shipped_recipe
 
 _DEMOS: Final = {
     "demo": "histospark.demos.slides",
+    "liu": "histospark.demos.liu",
     "pcam": "histospark.demos.pcam",
     "tupac16": "histospark.demos.tupac16",
     "tupac16_mitoses": "histospark.demos.mitoses",

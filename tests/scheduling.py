@@ -16,6 +16,7 @@ _HADOOP: Final = re.compile(
     r'\b(hadoop|hdfs): Hadoop\b|\belsewhere: str\b|"hdfs"\]'
 )  # its fixtures, as tests ask for them
 _DEAREST: Final = (
+    "histospark/test_published_systems.py",
     "histospark/test_demo.py",
     "cluster/hadoop/test_ended_by_yarn.py",  # and with it all that need Hadoop
     "cluster/test_chaos_on_standalone.py",

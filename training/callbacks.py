@@ -14,7 +14,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from cluster.errors import JobError, UsageError
 from training.checkpoint import Checkpoint, CheckpointFolder, replaced
-from training.epochs import Epoch, Position
+from training.epochs import Epoch, Merit, Position, merit
 from training.stages import Leg
 from training.stream import SplitStream
 
@@ -153,7 +153,7 @@ class StopAtNan(keras.callbacks.Callback):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Saves the core whenever its validation AUC is the best so far; a reader never sees half a file.
+    """Saves the core whenever its `merit` is the best so far; a reader never sees half a file.
 
     It comes after the checkpoint of the epoch, which holds the same weights: where a training is killed between the
     two, the next run saves the model from the checkpoint.
@@ -169,13 +169,14 @@ class KeepBest(keras.callbacks.Callback):
         self.core = core
         self.kept = kept
         self.path = path
-        self.best = -math.inf
+        self.best: Merit = (-math.inf, -math.inf)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Save where the epoch was the best."""
-        auc = (logs or {})["val_auc"]
-        if auc > self.best:
-            self.best = auc
+        values = logs or {}
+        found = merit(values["val_auc"], values["val_cross_entropy"])
+        if found > self.best:
+            self.best = found
             self.save()
 
     def save(self) -> None:

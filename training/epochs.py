@@ -56,6 +56,15 @@ class Position:
         return asdict(self)
 
 
+Merit = tuple[float, float]
+"""What a model is kept by: the higher, the better."""
+
+
+def merit(validation_auc: float, validation_loss: float) -> Merit:
+    """The AUC counts; of equal ones, as many reach 1, the lower loss, since probabilities are to be trusted, too."""
+    return validation_auc, -validation_loss
+
+
 def best_epoch(epochs: Sequence[Epoch]) -> Epoch | None:
-    """The epoch with the highest validation AUC, the first one of equals; None before the first."""
-    return max(epochs, key=lambda epoch: epoch.validation_auc, default=None)
+    """The epoch with the highest `merit`, the first one of equals; None before the first."""
+    return max(epochs, key=lambda epoch: merit(epoch.validation_auc, epoch.validation_loss), default=None)

@@ -12,7 +12,7 @@ from preprocessing.recipe import Training
 from preprocessing.training_settings import OneCycle
 from training.callbacks import Checkpoints, GoOn, History, KeepBest, Lines, StopAtNan, on_terminal
 from training.checkpoint import Checkpoint, CheckpointFolder
-from training.epochs import Epoch, Position, best_epoch
+from training.epochs import Epoch, Position, best_epoch, merit
 from training.losses import class_weights
 from training.models import number_of_classes
 from training.optimizers import MomentumCycle
@@ -96,7 +96,7 @@ def _take_up(found: Checkpoint, total: int, model: keras.Model, best: KeepBest) 
     done, last_best = found.position.epochs, best_epoch(found.position.epochs)
     found.restore("model", model.variables, model.distribute_strategy)
     if last_best:
-        best.best = last_best.validation_auc
+        best.best = merit(last_best.validation_auc, last_best.validation_loss)
         if found.position.batches == 0 and last_best is done[-1]:
             best.save()  # a run that was killed right after this checkpoint had no time to
         elif not best.path.exists():

@@ -68,6 +68,8 @@ def run(recipe: Recipe, out: Path, master: str | None) -> None:
     regions = watch.step(
         "train regions", lambda: run_training(of_regions, str(out / "patches"), str(out / "regions"), 0)
     )
+    unseen = [entry for entry in marked if entry.split == "test"]
+    watch.step("heatmaps", lambda: inferred(of_regions, unseen, regions.model, out / "heatmaps", master))
     labeled = inventory(str(images / WHOLE), recipe.tiling, recipe.seed)
     watch.step("tile images", lambda: tiled(recipe, labeled, out / "images", master))
     joined = recipe.model_copy(update={"training": recipe.training.model_copy(update={"weights": str(regions.model)})})
@@ -84,6 +86,7 @@ def run(recipe: Recipe, out: Path, master: str | None) -> None:
                 "regions": f"{cut.patches} patches in five classes; accuracy {test.accuracy:.4f} on the split test",
                 "training": training_told(trained, recipe.training.batch_size, watch.seconds["train images"]),
                 "AUC": f"{auc:.4f} on whole mammograms of the split test, flips averaged",
+                "heatmaps": str(out / "heatmaps" / "heatmaps"),
                 "report": str(out / "report" / "metrics.md"),
                 "time": f"{sum(watch.seconds.values()):.0f} s in all",
             }

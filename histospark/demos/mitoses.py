@@ -30,7 +30,7 @@ _SMALL: Final = (
     "training.sampling.rows=1280",
     "inference.variants=2",
 )
-_STAGES: Final = "training.stages=[{trainable_from: 0, epochs: 8, rate: {kind: one_cycle, peak: 0.002}}]"
+_STAGES: Final = "training.stages=[{trainable_from: 0, epochs: 6, rate: {kind: one_cycle, peak: 0.002}}]"
 OVERRIDES: Final = (
     *_SMALL,
     "training.weights=none",  # no download

@@ -1,9 +1,7 @@
 """Whole drawn slides with their annotations, and the set that the demo runs on."""
 
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from histospark.drawing import files
 from histospark.drawing.marks import INKS, pen, vacuoles
+from histospark.drawing.parallel import in_parallel
 from histospark.drawing.planes import Polygon
 from histospark.drawing.shapes import Plan, plan
 from histospark.drawing.stain import develop, draw_stain
@@ -126,10 +125,9 @@ def draw_demo_slides(folder: Path, seed: int, side: int = 3072) -> list[DrawnSli
     Returns:
         tumor_01 to tumor_03, normal_01 to normal_03, tumor_unseen.
     """
-    workers = min(len(_DEMO), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        drawn = [
-            pool.submit(draw_slide, folder, name, stable_hash(name, seed), side, lesions=lesions, exclusions=exclusions)
+    return in_parallel(
+        [
+            (partial(draw_slide, exclusions=exclusions), (folder, name, stable_hash(name, seed), side, lesions))
             for name, lesions, exclusions in _DEMO
         ]
-        return [future.result() for future in drawn]
+    )

@@ -1,9 +1,5 @@
 """A small TUPAC16, drawn: slides with their scores, and the auxiliary fields with their mitoses, as published."""
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +7,7 @@ import numpy as np
 import tifffile
 
 from histospark.drawing import files
+from histospark.drawing.parallel import Task, in_parallel
 from histospark.drawing.planes import inside
 from histospark.drawing.shapes import plan
 from histospark.drawing.tumor_fields import paint_field
@@ -37,13 +34,14 @@ def draw_tupac16(folder: Path, seed: int, slides: int = 24, side: int = 3072) ->
     (folder / "training_ground_truth.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     names = [(f"training_image_data/TUPAC-TR-{number:03d}.svs", score) for number, score in enumerate(scores, 1)]
     names += [(f"testing_image_data/TUPAC-TE-{number:03d}.svs", number) for number in range(1, _TEST + 1)]
-    _in_parallel([(_draw_slide, (folder / name, stable_hash(name, seed), score, side)) for name, score in names])
+    in_parallel([(_draw_slide, (folder / name, stable_hash(name, seed), score, side)) for name, score in names])
 
 
-def draw_mitoses(folder: Path, seed: int, cases: int = 12, fields: int = 1, side: int = 1024) -> None:
+def draw_mitoses(folder: Path, seed: int, cases: int = 10, fields: int = 1, side: int = 1024) -> None:
     """Draw the auxiliary set; the same arguments give the same pixels.
 
-    Every sixth field has no mitosis, and no list. Numbers of cases go through all laboratories.
+    Where cases have several fields, every sixth has no mitosis, and no list. Numbers of cases go through all
+    laboratories.
 
     Args:
         folder: gets `mitoses_image_data_part_1/CASE/IMAGE.tif` and `mitoses_ground_truth/CASE/IMAGE.csv`.
@@ -52,14 +50,14 @@ def draw_mitoses(folder: Path, seed: int, cases: int = 12, fields: int = 1, side
         fields: of each case.
         side: width and height of a field, pixels; real ones have 2000 to 5657.
     """
-    tasks: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+    tasks: list[Task] = []
     for number in range(cases):
         case = f"{1 + number * 73 // cases:02d}"
         for field in range(1, fields + 1):
-            none = (number + field) % 6 == 0
+            none = fields > 1 and (number + field) % 6 == 0
             name = f"{case}/{field:02d}"
             tasks.append((_draw_field, (folder, name, stable_hash(name, seed), side, 0.0 if none else 250.0)))
-    _in_parallel(tasks)
+    in_parallel(tasks)
 
 
 def _draw_slide(path: Path, seed: int, score: int, side: int) -> None:
@@ -82,9 +80,3 @@ def _draw_field(folder: Path, name: str, seed: int, side: int, per_mm2: float) -
         tifffile.imwrite(part, field.pixels, photometric="rgb", metadata=None)
     if len(field.mitoses):
         listed.write_text("".join(f"{y},{x}\n" for x, y in field.mitoses.tolist()), encoding="utf-8")
-
-
-def _in_parallel(tasks: list[tuple[Callable[..., None], tuple[object, ...]]]) -> None:
-    with ProcessPoolExecutor(min(len(tasks), os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
-        for future in [pool.submit(work, *arguments) for work, arguments in tasks]:
-            future.result()

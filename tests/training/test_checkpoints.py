@@ -152,10 +152,10 @@ def test_failed_write_leaves_the_one_before(folder: CheckpointFolder) -> None:
 def test_model_that_cannot_be_written_ends_the_training_in_one_line(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     best = KeepBest(model, model, tmp_path / "model.keras")
-    best.on_epoch_end(0, {"val_auc": 0.5})
+    best.on_epoch_end(0, {"val_auc": 0.5, "val_cross_entropy": 1.0})
     before = best.path.read_bytes()
     with files_of_at_most(1000), pytest.raises(JobError, match=r"model\.keras could not be written \(.*start again"):
-        best.on_epoch_end(1, {"val_auc": 0.6})
+        best.on_epoch_end(1, {"val_auc": 0.6, "val_cross_entropy": 1.0})
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
     assert best.path.read_bytes() == before
 
@@ -199,11 +199,11 @@ def test_another_training_is_told_by_its_settings_and_rows(written: WrittenTable
             asked()
 
 
-def test_best_epoch_is_the_first_of_equals() -> None:
-    epochs = [Epoch(number, 1, 0, 0, 0, auc, 1) for number, auc in ((1, 0.5), (2, 0.9), (3, 0.9), (4, 0.2))]
-    best = best_epoch(epochs)
+def test_best_epoch_has_the_highest_auc_then_the_lowest_loss_then_comes_first() -> None:
+    seen = ((1, 0.5, 0.1), (2, 0.9, 0.5), (3, 0.9, 0.3), (4, 0.9, 0.3), (5, 0.2, 0.0))
+    best = best_epoch([Epoch(number, 1, 0, 0, loss, auc, 1) for number, auc, loss in seen])
     assert best is not None
-    assert best.number == 2
+    assert best.number == 3
     assert best_epoch([]) is None
 
 

@@ -174,9 +174,9 @@ def test_a_loss_that_is_no_number_stops_the_training(written: WrittenTable) -> N
 def test_the_best_epoch_is_kept_as_the_core_that_is_saved(tmp_path: Path) -> None:
     model, kept = small_model(), small_model()
     best = KeepBest(model, kept, tmp_path / "model.keras")
-    for epoch, auc in enumerate([0.6, 0.9, 0.7]):
+    for epoch, (auc, loss) in enumerate([(0.6, 0.1), (0.9, 0.5), (0.9, 0.5), (0.7, 0.2)]):
         model.set_weights([np.full((2, 1), epoch, np.float32), np.zeros(1, np.float32)])
-        best.on_epoch_end(epoch, {"val_auc": auc})
+        best.on_epoch_end(epoch, {"val_auc": auc, "val_cross_entropy": loss})
     saved = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert saved.get_weights()[0].tolist() == kept.get_weights()[0].tolist() == [[1.0], [1.0]]
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
