@@ -17,7 +17,7 @@ $(STAMP): $(LOCK) setup.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
-demo: install  ## the whole way on drawn slides: tile, train, infer (under 8 minutes on 2 cores)
+demo: install  ## the whole way on drawn slides: tile, train, infer (under 4 minutes on 2 cores)
 	$(BIN)/histospark demo --out demo-out
 
 lint: install  ## style (ruff) and types (mypy strict)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.infer_speed [--rounds 3]
 
-The model is that of `histospark demo`, two towers of Inception V3 at 80 px, trained for twelve epochs instead of three,
+The model is that of `histospark demo` with two towers of Inception V3, at 80 px, trained for twelve epochs, not three,
 once, and kept. It judges four drawn slides that it never saw, two of them with lesions, by overlapping windows (of
 CAMELYON16's test slides 49 of 129 have some). Each run is a whole `histospark infer` on two cores, from its start to
 its end: Java, the workers' libraries and the model are loaded, slides read, heatmaps drawn. What that takes however
@@ -133,6 +133,7 @@ def trained_model(cache: Path) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         click.echo("training the model of histospark demo for longer, once")
         command = [_HISTOSPARK, "demo", "--out", partial, "--set", f"training.stages={_STAGES}"]
+        command += ["--set", "training.backbone=inception_v3"]
         run_whole(command, _CORES, cache / f"{kept.name}.log")
         partial.rename(kept)
     return kept / "model" / "model.keras"

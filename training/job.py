@@ -43,7 +43,7 @@ class TrainingResult:
     """What a training left behind.
 
     Attributes:
-        model: path of the best model by validation AUC.
+        model: path of the best model, see `epochs.merit`.
         epochs: one entry per epoch.
         report: on that model.
     """
