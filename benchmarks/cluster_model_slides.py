@@ -111,6 +111,9 @@ _TISSUE_MPX: Final = {
     ),
 }
 _CAMELYON16_SLIDES: Final = {"normal": 160, "tumor": 111, "test": 129}
+TEST_SLIDES: Final = _CAMELYON16_SLIDES["test"]
+"""They come last."""
+
 _POSITIVE_SHARE: Final = 0.05
 """Assumed: the share of a tumor slide's tissue that is annotated."""
 

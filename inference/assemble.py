@@ -103,9 +103,18 @@ def _write_picture(
         thumbnail = slide_picture(slide, _THUMBNAIL)
     truth = truth_rings(plan.entry, recipe)
     title = f"{score.slide_id}\nscore {score.score:.3f}, lesions {score.lesions}, model {score.model_id}"
-    picture = heatmap_png(title, thumbnail, (info.width, info.height), cells, truth, lesions, plan.facts.mpp)
+    size, shown = (info.width, info.height), shown_by(recipe)
+    picture = heatmap_png(title, thumbnail, size, cells, truth, lesions, plan.facts.mpp, shown)
     with _written(store, HEATMAP.format(score.slide_id)) as path:
         path.write_bytes(picture)
+
+
+def shown_by(recipe: Recipe) -> str:
+    """What the number of a window is, for people; see `Engine`."""
+    first, *others = recipe.classes
+    if recipe.tiling.labels.ordered:
+        return f"expected grade, 0 {first}, 1 {others[-1]}"
+    return f"probability of {others[0]}" if len(others) == 1 else f"probability of any but {first}"
 
 
 @contextmanager

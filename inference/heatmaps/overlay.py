@@ -37,6 +37,7 @@ def heatmap_png(
     truth: Iterable[Outline],
     lesions: Sequence[Lesion],
     mpp: float | None = None,
+    shown: str = "probability of tumor",
 ) -> bytes:
     """Draw a slide beside its probabilities.
 
@@ -48,6 +49,7 @@ def heatmap_png(
         truth: rings (n, 2) of annotated areas, level-0 pixels; may be empty.
         lesions: found ones, marked by crosses.
         mpp: micrometers per level-0 pixel; without it there is no scale bar.
+        shown: what the numbers are, for people.
 
     Returns:
         A PNG of bounded size, whatever the slide's.
@@ -72,8 +74,8 @@ def heatmap_png(
         _draw_scale_bar(plain, width, mpp)
     _draw_lesions(judged, lesions)
     plain.set_xlabel("slide" + (", annotation outlined" if outlines else ", no annotation"))
-    judged.set_xlabel("probability of tumor" + (", lesions crossed" if lesions else ", no lesion found"))
-    figure.colorbar(heat, ax=judged, label="probability of tumor", fraction=0.05)
+    judged.set_xlabel(shown + (", lesions crossed" if lesions else ", no lesion found"))
+    figure.colorbar(heat, ax=judged, label=shown, fraction=0.05)
     return _as_png(figure)
 
 

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from inference.assemble import shown_by
 from inference.heatmaps.lesions import Lesion
 from inference.heatmaps.overlay import heatmap_png, round_length
+from preprocessing.recipe_file import load_recipe
+from tests.conftest import ROOT
 from tests.inference.heatmaps.slow import Array, cell_map
 
 LIGHT, DARK = (226, 186, 210), (150, 90, 140)  # eosin and hematoxylin, about
@@ -206,3 +209,17 @@ def test_without_a_resolution_there_is_no_scale_bar() -> None:
 )
 def test_lengths_are_round(longest: float, length: float) -> None:
     assert round_length(longest) == pytest.approx(length)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shown"),
+    [
+        ("camelyon16", "probability of tumor"),
+        ("tupac16_mitoses", "probability of mitosis"),
+        ("mammography", "probability of malignant"),
+        ("mammography_patches", "probability of any but normal"),
+        ("tupac16", "expected grade, 0 score_1, 1 score_3"),
+    ],
+)
+def test_the_scale_says_what_its_numbers_are(recipe: str, shown: str) -> None:
+    assert shown_by(load_recipe(str(ROOT / "conf" / f"{recipe}.yaml"))) == shown

@@ -55,6 +55,14 @@ def test_camelyon16_has_labels_annotations_and_its_official_test(camelyon16: Pat
         assert f"{left_out} is left out" in notes
 
 
+def test_one_split_is_listed_alone_where_the_data_set_has_it(camelyon16: Path, tmp_path: Path) -> None:
+    out = tmp_path / "test.csv"
+    write_manifest("camelyon16", str(camelyon16), str(out), "test")
+    assert [entry.slide_id for entry in read_manifest(str(out))] == ["test_001", "test_002"]
+    with pytest.raises(UsageError, match="puts no slide there"):
+        write_manifest("camelyon16", str(camelyon16), str(out), "validation")
+
+
 def test_camelyon16_without_its_reference_calls_no_test_slide_normal(camelyon16: Path, tmp_path: Path) -> None:
     (camelyon16 / "testing" / "reference.csv").unlink()
     rows, notes = _manifest("camelyon16", camelyon16, tmp_path)
