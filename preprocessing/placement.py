@@ -7,7 +7,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.errors import AnnotationError
 from preprocessing.grid import Block
 from preprocessing.label_rule import label_windows
 from preprocessing.labels import Truth, WholeSlide, open_truth
@@ -15,7 +14,7 @@ from preprocessing.marked_regions import marked_regions
 from preprocessing.marks import Marks, Windows
 from preprocessing.placement_settings import AroundPoints, OnGrid
 from preprocessing.point_placement import point_marks
-from preprocessing.points import Points, read_points
+from preprocessing.points import points_on
 from preprocessing.readers.base import SlideInfo
 from preprocessing.recipe import Recipe
 from preprocessing.region_placement import region_key, region_marks
@@ -87,27 +86,10 @@ def _marks(entry: SlideEntry, info: SlideInfo, finest: SlideScale, seed: int, se
     tiling = Tiling.model_validate_json(settings)
     placement = tiling.placement
     if isinstance(placement, AroundPoints):
-        points = _points(entry, info, tiling)
+        points = points_on(entry, tiling.labels, info.width, info.height)
         return None if points is None else point_marks(points, finest, tiling.window, placement)
     if isinstance(placement, OnGrid):
         raise ValueError("on the grid nothing is placed by marks")
     regions = marked_regions(entry, info, finest, tiling.labels)
     key = region_key(entry.slide_id, seed)
     return None if regions is None else region_marks(regions, finest, tiling.window, placement, key)
-
-
-def _points(entry: SlideEntry, info: SlideInfo, tiling: Tiling) -> Points | None:
-    if entry.annotation is None:
-        if entry.mask is not None:
-            raise AnnotationError(
-                f"mask {entry.mask} shows areas, and tiling.placement.kind is points; give the slide an annotation "
-                "with points, or none"
-            )
-        return Points.of([]) if entry.is_normal else None
-    points = read_points(entry.annotation, tiling.labels, info.width, info.height)
-    if entry.is_normal and points.labels.any():
-        first = points.names[int(np.argmax(points.labels > 0))]
-        raise AnnotationError(
-            f"{entry.slide_id} is declared normal, yet {entry.annotation} marks {first}; correct the one or the other"
-        )
-    return points

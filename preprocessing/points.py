@@ -14,6 +14,7 @@ from preprocessing.annotations import (
     read_drawings,
 )
 from preprocessing.errors import AnnotationError
+from preprocessing.slide_entry import SlideEntry
 from preprocessing.tiling_settings import Labels
 
 
@@ -43,6 +44,32 @@ def holds_points(path: str) -> bool:
     """Whether an annotation file marks points, not areas; arguments, memory and errors as for `read_points`."""
     is_table = path.lower().endswith(TABLE_ENDING)
     return is_table or any(drawing.points is not None for drawing in read_drawings(path))
+
+
+def points_on(entry: SlideEntry, labels: Labels, width: int, height: int) -> Points | None:
+    """The points of a slide, for tiling and for evaluation alike; None where nobody looked.
+
+    Args:
+        entry: of the slide; one that is declared normal needs no annotation.
+        labels, width, height: as for `read_points`.
+
+    Raises:
+        AnnotationError: as `read_points`; or a mask in place of points, or points on a slide declared normal.
+    """
+    if entry.annotation is None:
+        if entry.mask is not None:
+            raise AnnotationError(
+                f"mask {entry.mask} shows areas, and tiling.placement.kind is points; give the slide an annotation "
+                "with points, or none"
+            )
+        return Points.of([]) if entry.is_normal else None
+    points = read_points(entry.annotation, labels, width, height)
+    if entry.is_normal and points.labels.any():
+        first = points.names[int(np.argmax(points.labels > 0))]
+        raise AnnotationError(
+            f"{entry.slide_id} is declared normal, yet {entry.annotation} marks {first}; correct the one or the other"
+        )
+    return points
 
 
 def read_points(path: str, labels: Labels, width: int, height: int) -> Points:

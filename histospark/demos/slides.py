@@ -7,14 +7,11 @@ from typing import Final
 import click
 
 from cluster.errors import JobError
-from cluster.session import spark_session
-from histospark.demos.steps import Stopwatch, told, training_told, whole
+from histospark.demos.steps import Stopwatch, inferred, tiled, told, training_told
 from histospark.drawing import draw_demo_slides
 from inference.evaluate import evaluate_predictions
-from inference.job import run_inference
 from preprocessing.batch import BatchSummary
 from preprocessing.inventory import inventory
-from preprocessing.job import run_tiling
 from preprocessing.recipe import Recipe
 from training.job import TrainingResult, run_training
 
@@ -54,44 +51,33 @@ def run(recipe: Recipe, out: Path, master: str | None) -> None:
     """
     folders, watch = _Folders(out), Stopwatch()
     watch.step("draw", lambda: draw_demo_slides(folders.slides, recipe.seed))
-    tiled = watch.step("tile", lambda: _tile(recipe, folders, master))
+    slides = inventory(str(folders.slides), recipe.tiling, recipe.seed)
+    known = [slide for slide in slides if slide.slide_id != UNSEEN]
+    unseen = [slide for slide in slides if slide.slide_id == UNSEEN]
+    cut = watch.step("tile", lambda: tiled(recipe, known, folders.tiles, master))
     trained = watch.step("train", lambda: run_training(recipe, str(folders.tiles), str(folders.model), replicas=0))
-    inferred = watch.step("infer", lambda: _infer(recipe, folders, trained.model, master))
-    unseen = inventory(str(folders.slides / f"{UNSEEN}.tif"), recipe.tiling, recipe.seed)
+    judged = watch.step("infer", lambda: inferred(recipe, unseen, trained.model, folders.result, master))
     metrics, table = evaluate_predictions(str(folders.result), unseen, folders.result)
     click.echo(table)
-    click.echo(_summary(recipe, watch.seconds, tiled, trained, inferred, metrics.auc, folders))
+    click.echo(_summary(recipe, watch.seconds, cut, trained, judged, metrics.auc, folders))
     if metrics.auc < LOWEST_AUC:
         raise JobError(f"AUC {metrics.auc:.3f} on the unseen slide is below {LOWEST_AUC}: something is broken")
-
-
-def _tile(recipe: Recipe, folders: _Folders, master: str | None) -> BatchSummary:
-    entries = inventory(str(folders.slides), recipe.tiling, recipe.seed)
-    known = [entry for entry in entries if entry.slide_id != UNSEEN]
-    with spark_session("demo tile", master) as spark:
-        return whole(run_tiling(spark, recipe, known, str(folders.tiles)))
-
-
-def _infer(recipe: Recipe, folders: _Folders, model: Path, master: str | None) -> BatchSummary:
-    entries = inventory(str(folders.slides / f"{UNSEEN}.tif"), recipe.tiling, recipe.seed)
-    with spark_session("demo infer", master) as spark:
-        return whole(run_inference(spark, recipe, entries, model, str(folders.result)))
 
 
 def _summary(
     recipe: Recipe,
     seconds: dict[str, float],
-    tiled: BatchSummary,
+    cut: BatchSummary,
     trained: TrainingResult,
-    inferred: BatchSummary,
+    judged: BatchSummary,
     auc: float,
     folders: _Folders,
 ) -> str:
     lines = {
-        "slides": f"{tiled.done} to learn from, {inferred.done} unseen (drawn in {seconds['draw']:.0f} s)",
-        "patches": f"{tiled.patches}, {tiled.positives} of them tumor; {tiled.patches / seconds['tile']:.0f} patches/s",
+        "slides": f"{cut.done} to learn from, {judged.done} unseen (drawn in {seconds['draw']:.0f} s)",
+        "patches": f"{cut.patches}, {cut.positives} of them tumor; {cut.patches / seconds['tile']:.0f} patches/s",
         "training": training_told(trained, recipe.training.batch_size, seconds["train"]),
-        "inference": f"{inferred.patches} windows, {inferred.patches / seconds['infer']:.0f} a second",
+        "inference": f"{judged.patches} windows, {judged.patches / seconds['infer']:.0f} a second",
         "AUC": f"{auc:.4f} on the windows of the unseen slide",
         "time": f"{sum(seconds.values()):.0f} s in all",
         "heatmap": str(folders.result / "heatmaps" / f"{UNSEEN}.png"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from preprocessing.points import Points, read_points
+from preprocessing.points import points_on
 from preprocessing.readers.opening import read_info
 from preprocessing.slide_entry import SlideEntry
 from preprocessing.tiling_settings import Tiling
@@ -35,18 +35,13 @@ def true_points(entry: SlideEntry, tiling: Tiling) -> TruePoints | None:
     Raises:
         SlideError: slide or annotation cannot be read, or they do not belong together.
     """
-    points = _points(entry, tiling)
+    # Without a file of points the slide need not be opened for its size.
+    width, height = (0, 0) if entry.annotation is None else read_info(entry.path).level_sizes[0]
+    points = points_on(entry, tiling.labels, width, height)
     if points is None:
         return None
     real = points.labels > 0
     return TruePoints(points.xy[real], points.labels[real].astype(np.int64), points.xy[~real])
-
-
-def _points(entry: SlideEntry, tiling: Tiling) -> Points | None:
-    if entry.annotation is None:
-        return Points.of([]) if entry.is_normal else None
-    info = read_info(entry.path)
-    return read_points(entry.annotation, tiling.labels, info.width, info.height)
 
 
 def rings_around(points: NDArray[np.float64], radius: float) -> list[NDArray[np.float64]]:

@@ -42,9 +42,7 @@ def write_manifest(dataset: str, source: str, out: str, split: str | None = None
     if split is not None:
         listing = replace(listing, rows=[row for row in listing.rows if row.get("split") == split])
         if not listing.rows:
-            raise UsageError(
-                f"--split {split}: {dataset} puts no slide there; without splits, recipes draw them"
-            )
+            raise UsageError(f"--split {split}: {dataset} puts no slide there; without splits, recipes draw them")
     folder, name = split_name(absolute(out))
     Store(folder).write_bytes(listing.csv(), name)
     return listing
