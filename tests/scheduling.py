@@ -16,9 +16,11 @@ _HADOOP: Final = re.compile(
     r'\b(hadoop|hdfs): Hadoop\b|\belsewhere: str\b|"hdfs"\]'
 )  # its fixtures, as tests ask for them
 _DEAREST: Final = (
-    "histospark/test_published_systems.py",
-    "histospark/test_demo.py",
+    "histospark/test_published_tupac16.py",
     "cluster/hadoop/test_ended_by_yarn.py",  # and with it all that need Hadoop
+    "histospark/test_published_slides.py",
+    "histospark/test_published_mammography.py",
+    "histospark/test_demo.py",
     "cluster/test_chaos_on_standalone.py",
     "preprocessing/test_killed_job_goes_on.py",
     "cluster/test_submit_on_standalone.py",

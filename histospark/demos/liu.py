@@ -32,9 +32,9 @@ OVERRIDES: Final = (
     "training.precision=float32",
     "training.batch_norm_momentum=0.9",  # few steps
     "training.batch_size=32",
-    "training.sampling.rows=1024",
-    "training.stages=[{trainable_from: 0, epochs: 5, optimizer: {name: rmsprop}, rate: {kind: halved, start: 0.05, "
-    "every: 2048}}]",
+    "training.sampling.rows=768",
+    "training.stages=[{trainable_from: 0, epochs: 3, optimizer: {name: rmsprop}, rate: {kind: halved, start: 0.05, "
+    "every: 1536}}]",
     "inference.stride=64",
 )
 
