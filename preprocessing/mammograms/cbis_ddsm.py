@@ -4,6 +4,9 @@ A line of `{mass,calc}_case_description_{train,test}_set.csv` is one region; its
 (`Mass-Training_P_00001_LEFT_CC`), or the region (`…_CC_1`). What the lists say of file names does not hold: the
 archives were renamed since, and mask and cut-out of a region are swapped in some. So the folders are looked up, and of
 a region's files the one that is as large as the mammogram is its mask.
+
+A view that has masses and calcifications stands in two lists, in two folders with the same film. It is one mammogram
+here, with the regions of both: else the one folder's mass would be background of the other.
 """
 
 import io
@@ -27,7 +30,8 @@ LABELS: Final[Mapping[tuple[str, bool], int]] = {
 }
 """By kind, and whether it is malignant: the label in the mask. 0 is background."""
 _LIST: Final = re.compile(r"(?:.*/)?(?:mass|calc)_case_description_(?:train|test)_set\.csv", re.IGNORECASE)
-_NEEDED: Final = ("patient_id", "abnormality type", "pathology", "image file path", "ROI mask file path")
+_VIEW: Final = ("patient_id", "left or right breast", "image view")
+_NEEDED: Final = (*_VIEW, "abnormality type", "pathology", "image file path", "ROI mask file path")
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Mammogram:
     """One image and what is known of it.
 
     Attributes:
-        slide_id: name of its folder.
+        slide_id: name of its folder; of two with the same view the first.
         path: URI of the image.
         patient_id: of whom it is.
         regions: at least one.
@@ -74,7 +78,8 @@ def listed_mammograms(folder: Folder) -> list[Mammogram]:
         UsageError: no list, another list than published, or a folder that a list names is not there.
     """
     files = _by_folder(folder)
-    regions: dict[tuple[str, str], list[Region]] = defaultdict(list)
+    regions: dict[tuple[str, ...], list[Region]] = defaultdict(list)
+    cases: dict[tuple[str, ...], str] = {}
     missing = []
     for line in _lines(folder):
         image, mask = (_first_folder(line[column]) for column in ("image file path", "ROI mask file path"))
@@ -84,12 +89,14 @@ def listed_mammograms(folder: Folder) -> list[Mammogram]:
             told = line["abnormality type"]
             raise UsageError(f"{image} has a region of type '{told}', neither mass nor calcification: correct the list")
         region = Region(tuple(folder.uri(name) for name in files.get(mask, ())), LABELS[kind])
-        regions[image, str(line["patient_id"]).strip()].append(region)
+        view = tuple(line[column].strip().upper() for column in _VIEW)
+        regions[view].append(region)
+        cases[view] = min(image, cases.get(view, image))
     if missing:
         raise UsageError(f"{folder.store.uri} has no images in {some(sorted(set(missing)))}: fetch what is missing")
     return [
-        Mammogram(name, folder.uri(_only(files[name], folder)), patient, tuple(marked))
-        for (name, patient), marked in sorted(regions.items())
+        Mammogram(name, folder.uri(_only(files[name], folder)), view[0], tuple(regions[view]))
+        for view, name in sorted(cases.items(), key=lambda case: case[1])
     ]
 
 

@@ -39,6 +39,24 @@ def test_lists_are_followed_by_folder_and_every_label_is_kept(source: Path) -> N
         assert mammogram.malignant == (line["pathology"] == "MALIGNANT")  # as drawn: one pathology a patient
 
 
+def test_a_view_of_two_lists_is_one_mammogram_with_the_regions_of_both(source: Path) -> None:
+    """Else a region that the one list names would be background in the other's image."""
+    masses = pd.read_csv(source / "mass_case_description_train_set.csv")
+    line = masses.iloc[[0]]
+    case = line["image file path"].iloc[0].split("/")[0]
+    other = case.replace("Mass", "Calc")
+    for folder in source.glob(f"{case}*"):
+        shutil.copytree(folder, source / folder.name.replace(case, other))
+    again = line.replace({case: other}, regex=True).assign(**{"abnormality type": "calcification"})
+    listed = pd.read_csv(source / "calc_case_description_train_set.csv")
+    pd.concat([listed, again]).to_csv(source / "calc_case_description_train_set.csv", index=False)
+    found = {it.slide_id: it for it in listed_mammograms(Folder.of(str(source)))}
+    assert len(found) == 6
+    assert case not in found
+    labels = sorted(region.label for region in found[other].regions)
+    assert labels == ([1, 3] if line["pathology"].iloc[0] != "MALIGNANT" else [2, 4])
+
+
 @pytest.mark.parametrize("gone", ["*_CC/*", "*_CC_1/*"])
 def test_missing_image_or_region_is_refused_by_name(gone: str, source: Path) -> None:
     folder = sorted(source.glob(gone))[0]
